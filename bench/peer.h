@@ -1,0 +1,41 @@
+/* What is compared: each peer keeps the same documents in its own way. */
+#ifndef HF_BENCH_PEER_H
+#define HF_BENCH_PEER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "document.h"
+
+enum { HF_BENCH_TEXT_BYTES_MAX = 512 };
+
+/* Every function that returns int: 0, or -1 with a text for people in error. */
+typedef struct hf_bench_peer {
+  const char *name;
+  int one_handle; /* 1: the threads of a process share one state; 0: each thread opens its own */
+
+  /* Makes an empty store in the folder and fills it with the documents 0 .. history-1, as fast as
+   * it can. */
+  int (*prepare)(const char *folder, uint64_t history, int singly,
+                 char error[HF_BENCH_TEXT_BYTES_MAX]);
+
+  /* Opens it; the caller closes *ret_state. */
+  int (*open)(const char *folder, void **ret_state, char error[HF_BENCH_TEXT_BYTES_MAX]);
+  void (*close)(void **state);
+
+  /* Saves one document and returns when it is durable. Threads use it at once where one_handle. */
+  int (*save)(void *state, const hf_bench_document *document, char error[HF_BENCH_TEXT_BYTES_MAX]);
+
+  /* How many documents there are, to check that the work was done. */
+  int (*count)(const char *folder, uint64_t *ret_count, char error[HF_BENCH_TEXT_BYTES_MAX]);
+} hf_bench_peer;
+
+extern const hf_bench_peer hf_bench_holdfast;
+extern const hf_bench_peer hf_bench_sqlite;
+
+/* Where the group comes from: 0 the caller gives it, as SQLite's caller does; 1 Holdfast makes it
+ * from the document's /comparison_group, which is what it does by default. Set before the first
+ * peer is used. */
+extern int hf_bench_group_derived;
+
+#endif

@@ -1,0 +1,61 @@
+#include "document.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "errors.h"
+#include "output.h"
+
+int hf_cli_check_print(const hf_cli *cli) {
+  if (cli->args.meta && cli->args.pointer != NULL)
+    return hf_cli_usage(cli, "--meta", "and --pointer exclude each other");
+  return HF_CLI_DONE;
+}
+
+static int print_meta(hf_cli *cli, const hf_record *record) {
+  char *text = NULL;
+  size_t bytes = 0;
+  hf_error err = HF_ERROR_INIT;
+  if (hf_record_json(record, &text, &bytes, &err) != HF_OK)
+    return hf_cli_library_error(cli, NULL, &err);
+  hf_cli_out(cli, text, bytes);
+  hf_cli_out_text(cli, "\n");
+  free(text);
+  return HF_CLI_DONE;
+}
+
+static int print_pointer(hf_cli *cli, const hf_record *record) {
+  const char *pointer = cli->args.pointer;
+  const char *value = NULL;
+  size_t bytes = 0;
+  hf_error err = HF_ERROR_INIT;
+  int found = hf_json_pointer(record->doc, record->doc_bytes, pointer, &value, &bytes, &err);
+  if (found == HF_EINVAL)
+    return hf_cli_library_error(cli, "--pointer", &err);
+  if (found < 0)
+    return hf_cli_library_error(cli, NULL, &err);
+  if (found == 0) {
+    hf_cli_error(cli, cli->store_path, "seq %" PRIu64 " has nothing at \"%s\"", record->seq,
+                 pointer);
+    return HF_CLI_NOT_FOUND;
+  }
+  hf_cli_out(cli, value, bytes);
+  hf_cli_out_text(cli, "\n");
+  return HF_CLI_DONE;
+}
+
+int hf_cli_print_record(hf_cli *cli, const hf_record *record) {
+  if (cli->args.meta)
+    return print_meta(cli, record);
+  if (record->doc == NULL) {
+    hf_cli_error(cli, cli->store_path,
+                 "seq %" PRIu64 " is no snapshot (its op is \"%s\"); --meta shows it", record->seq,
+                 record->op);
+    return HF_CLI_NOT_FOUND;
+  }
+  if (cli->args.pointer != NULL)
+    return print_pointer(cli, record);
+  hf_cli_out(cli, record->doc, record->doc_bytes);
+  hf_cli_out_text(cli, "\n");
+  return HF_CLI_DONE;
+}

@@ -1,0 +1,14 @@
+/* Printing one record: its document, a value inside it, or all of it. */
+#ifndef HF_CLI_DOCUMENT_H
+#define HF_CLI_DOCUMENT_H
+
+#include "cli.h"
+
+/* What --meta and --pointer ask of one record. Answers an exit status, after saying what is wrong.
+ */
+int hf_cli_print_record(hf_cli *cli, const hf_record *record);
+
+/* --meta and --pointer exclude each other. */
+int hf_cli_check_print(const hf_cli *cli);
+
+#endif

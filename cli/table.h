@@ -1,0 +1,52 @@
+/* Rows in columns, and CSV by RFC 4180. */
+#ifndef HF_CLI_TABLE_H
+#define HF_CLI_TABLE_H
+
+#include "cli.h"
+
+enum {
+  HF_CLI_TABLE_COLUMNS_MAX = 12,
+  HF_CLI_TABLE_ROWS_MAX = 256 /* the columns are made as wide as the first rows need */
+};
+
+typedef struct hf_cli_column {
+  const char *heading;
+  int right;         /* numbers */
+  size_t shrinks_to; /* on a terminal that is too narrow; 0: it does not shrink */
+} hf_cli_column;
+
+/* A table that is being printed. Control characters in cells are made visible, wide characters
+ * counted as such. Where stdout is a terminal a row is cut to its width. */
+typedef struct hf_cli_table {
+  hf_cli *cli;
+  const hf_cli_column *columns;
+  size_t columns_count;
+  char *cells[HF_CLI_TABLE_ROWS_MAX][HF_CLI_TABLE_COLUMNS_MAX];
+  size_t cell_columns[HF_CLI_TABLE_ROWS_MAX][HF_CLI_TABLE_COLUMNS_MAX];
+  size_t rows;
+  size_t in_row;
+  size_t widths[HF_CLI_TABLE_COLUMNS_MAX];
+  int begun; /* the heading stands */
+} hf_cli_table;
+
+/* The caller frees *ret_table by hf_cli_table_end. columns must live as long. Answers an exit
+ * status. */
+int hf_cli_table_begin(hf_cli *cli, const hf_cli_column *columns, size_t columns_count,
+                       hf_cli_table **ret_table);
+
+/* The next cell; after the last column's the row is complete. NULL: empty. */
+void hf_cli_table_cell(hf_cli_table *table, const char *text);
+
+/* Prints what is left (the heading even without a row), frees *table and sets it to NULL. Accepts a
+ * pointer to NULL. */
+void hf_cli_table_end(hf_cli_table **table);
+
+/* A field of CSV: in quotation marks where it needs them. NULL: empty. */
+void hf_cli_csv_field(hf_cli *cli, const char *text, int is_first);
+
+/* The dims as a JSON object, in one field; empty where there are none. */
+void hf_cli_csv_dims(hf_cli *cli, const hf_dim *dims, size_t count);
+
+void hf_cli_csv_end(hf_cli *cli);
+
+#endif

@@ -1,0 +1,186 @@
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t hf_cli_utf8(const char *text, size_t bytes, uint32_t *ret_point) {
+  if (bytes == 0)
+    return 0;
+  const unsigned char *s = (const unsigned char *)text;
+  if (s[0] < 0x80) {
+    *ret_point = s[0];
+    return 1;
+  }
+  size_t length = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
+  if (s[0] < 0xC2 || s[0] > 0xF4 || bytes < length)
+    return 0;
+  uint32_t point = s[0] & (0xFFu >> (length + 1));
+  for (size_t i = 1; i < length; i++) {
+    if ((s[i] & 0xC0) != 0x80)
+      return 0;
+    point = point << 6 | (s[i] & 0x3Fu);
+  }
+  if ((length == 3 && point < 0x800) || (length == 4 && point < 0x10000) || point > 0x10FFFF ||
+      (point >= 0xD800 && point <= 0xDFFF))
+    return 0;
+  *ret_point = point;
+  return length;
+}
+
+int hf_cli_is_white(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+typedef struct point_range {
+  uint32_t first;
+  uint32_t last;
+} point_range;
+
+/* The blocks of Unicode 15 as a whole, not every single exception: a table may be a column off,
+ * never broken. */
+static const point_range unsafe_ranges[] = {
+    {0x0000, 0x001F}, {0x007F, 0x009F}, {0x061C, 0x061C}, {0x200E, 0x200F},   {0x2028, 0x202E},
+    {0x2066, 0x2069}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F},
+};
+static const point_range zero_ranges[] = {
+    {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A},   {0x064B, 0x065F},
+    {0x0900, 0x0902}, {0x093C, 0x093C}, {0x0941, 0x0948}, {0x094D, 0x094D},   {0x0E31, 0x0E31},
+    {0x0E34, 0x0E3A}, {0x0E47, 0x0E4E}, {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF},   {0x200B, 0x200D},
+    {0x2060, 0x2064}, {0x20D0, 0x20F0}, {0x302A, 0x302F}, {0x3099, 0x309A},   {0xFE00, 0xFE0F},
+    {0xFE20, 0xFE2F}, {0x1160, 0x11FF}, {0xD7B0, 0xD7FF}, {0xE0100, 0xE01EF},
+};
+static const point_range wide_ranges[] = {
+    {0x1100, 0x115F},   {0x231A, 0x231B},   {0x23E9, 0x23EC},   {0x2E80, 0x303E},
+    {0x3041, 0x33FF},   {0x3400, 0x4DBF},   {0x4E00, 0xA4CF},   {0xA960, 0xA97F},
+    {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},
+    {0xFFE0, 0xFFE6},   {0x16FE0, 0x18CFF}, {0x1B000, 0x1B2FF}, {0x1F300, 0x1F64F},
+    {0x1F680, 0x1F6FF}, {0x1F7E0, 0x1F7EB}, {0x1F900, 0x1F9FF}, {0x1FA70, 0x1FAFF},
+    {0x20000, 0x3FFFD},
+};
+
+static int in_ranges(const point_range *ranges, size_t count, uint32_t point) {
+  for (size_t i = 0; i < count; i++)
+    if (point >= ranges[i].first && point <= ranges[i].last)
+      return 1;
+  return 0;
+}
+
+#define IN_RANGES(ranges, point) in_ranges(ranges, sizeof(ranges) / sizeof((ranges)[0]), point)
+
+int hf_cli_char_columns(uint32_t point) {
+  if (point >= 0x20 && point < 0x7F)
+    return 1;
+  if (IN_RANGES(unsafe_ranges, point))
+    return -1;
+  if (IN_RANGES(zero_ranges, point))
+    return 0;
+  return IN_RANGES(wide_ranges, point) ? 2 : 1;
+}
+
+static int write_escape(FILE *to, uint32_t point) {
+  switch (point) {
+  case '\n':
+    return fprintf(to, "\\n");
+  case '\r':
+    return fprintf(to, "\\r");
+  case '\t':
+    return fprintf(to, "\\t");
+  default:
+    return fprintf(to, point < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)point);
+  }
+}
+
+char *hf_cli_visible(const char *text, size_t bytes, size_t *ret_columns) {
+  char *out = NULL;
+  size_t out_bytes = 0;
+  FILE *to = open_memstream(&out, &out_bytes);
+  if (to == NULL)
+    return NULL;
+  size_t columns = 0;
+  int failed = 0;
+  while (bytes > 0) {
+    uint32_t point = (unsigned char)*text;
+    size_t length = hf_cli_utf8(text, bytes, &point);
+    int width = length == 0 ? -1 : hf_cli_char_columns(point);
+    if (length == 0)
+      length = 1; /* a stray byte, shown as itself */
+    if (width >= 0) {
+      columns += (size_t)width;
+      failed |= fwrite(text, 1, length, to) != length;
+    } else {
+      int written = write_escape(to, point);
+      failed |= written < 0;
+      columns += written > 0 ? (size_t)written : 0;
+    }
+    text += length;
+    bytes -= length;
+  }
+  failed |= fclose(to) != 0;
+  if (failed) {
+    free(out);
+    return NULL;
+  }
+  if (ret_columns != NULL)
+    *ret_columns = columns;
+  return out;
+}
+
+size_t hf_cli_cut_columns(char *text, size_t columns) {
+  static const char ellipsis[] = "\xE2\x80\xA6";
+  size_t used = 0;
+  size_t at = 0;
+  size_t bytes = strlen(text);
+  size_t cut_at = 0; /* the last place where an ellipsis still fits */
+  size_t cut_columns = 0;
+  while (at < bytes) {
+    uint32_t point = 0;
+    size_t length = hf_cli_utf8(text + at, bytes - at, &point);
+    int width = length == 0 ? 1 : hf_cli_char_columns(point);
+    used += width > 0 ? (size_t)width : 0;
+    at += length == 0 ? 1 : length;
+    if (used > columns) {
+      /* The rest is at least as long as what is cut, but may be shorter than the three bytes of the
+       * ellipsis. */
+      if (bytes - cut_at < sizeof ellipsis - 1) {
+        memcpy(text + cut_at, "~", 2);
+        return cut_columns + 1;
+      }
+      memcpy(text + cut_at, ellipsis, sizeof ellipsis);
+      return cut_columns + 1;
+    }
+    if (used + 1 <= columns) {
+      cut_at = at;
+      cut_columns = used;
+    }
+  }
+  return used;
+}
+
+enum { DISTANCE_CHARS_MAX = 32 };
+
+size_t hf_cli_distance(const char *a, const char *b) {
+  size_t rows[3][DISTANCE_CHARS_MAX + 1] = {{0}};
+  size_t a_chars = strlen(a);
+  size_t b_chars = strlen(b);
+  if (a_chars > DISTANCE_CHARS_MAX || b_chars > DISTANCE_CHARS_MAX)
+    return SIZE_MAX;
+  for (size_t j = 0; j <= b_chars; j++)
+    rows[0][j] = j;
+  for (size_t i = 1; i <= a_chars; i++) {
+    size_t *now = rows[i % 3];
+    const size_t *above = rows[(i + 2) % 3];
+    const size_t *before = rows[(i + 1) % 3];
+    now[0] = i;
+    for (size_t j = 1; j <= b_chars; j++) {
+      size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
+      best = above[j] + 1 < best ? above[j] + 1 : best;
+      best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+          before[j - 2] + 1 < best)
+        best = before[j - 2] + 1;
+      now[j] = best;
+    }
+  }
+  return rows[a_chars % 3][b_chars];
+}

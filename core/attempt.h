@@ -1,0 +1,70 @@
+/* An attempt: one record on its way into the log. Made and checked outside any lock, handed to the
+ * queue, decided by the leader who commits it (commit.h). */
+#ifndef HF_CORE_ATTEMPT_H
+#define HF_CORE_ATTEMPT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "buf.h"
+#include "id.h"
+#include "key.h"
+#include "record.h"
+
+typedef struct hf_attempt {
+  /* the record; its pieces point into the buffers below, or to the request's document */
+  hf_line line;
+  hf_keytext key;
+  hf_buf ts;
+  hf_buf at;
+  hf_buf doc;        /* without insignificant white space */
+  uint64_t key_hash; /* 0 where there is no key */
+  char id_text[HF_ID_CHARS + 1];
+  int id_given; /* the id is the caller's: others may be at work with the same one */
+  hf_condition condition;
+  uint64_t if_seq;
+  int64_t deadline_ms;
+
+  int without_lock; /* HF_OP_MODE: the present locker cannot be had, and is not asked */
+  int in_turn;      /* HF_OP_END: ends an attempt of the present turn, within that turn */
+
+  char staged_blob[2 * HF_ID_CHARS + 8]; /* below stage/; "" where there is none */
+
+  int decided; /* the rest says how */
+  int status;  /* hf_status */
+  hf_saved saved;
+  hf_error error;
+  /* of one hf_save_batch; NULL otherwise: the place of its first request that failed so that those
+   * behind it are not saved (SIZE_MAX: none) */
+  atomic_size_t *batch_failed_at;
+  size_t batch_place; /* of this one */
+
+  struct hf_attempt *next; /* in the queue; this and what follows belong to queue_mutex */
+  int queued;
+  int done; /* decided, and no leader has it any more */
+  pthread_cond_t wake;
+} hf_attempt;
+
+/* Zeroes it and makes an id. The caller frees it with hf_attempt_free, whatever comes after. */
+int hf_attempt_begin(hf_attempt *attempt, int64_t timeout_ms, hf_error *reterr);
+void hf_attempt_free(hf_attempt *attempt);
+
+/* Checks a request and fills the attempt. */
+int hf_attempt_from_request(struct hf_store *store, const hf_save_request *request,
+                            int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr);
+
+/* An attempt that ends another one: op "end". */
+int hf_attempt_to_end(struct hf_store *store, const hf_id *ends, const char *reason,
+                      int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr);
+
+/* An attempt that gives the store another locker: op "mode". */
+int hf_attempt_to_set_locker(struct hf_store *store, const char *scheme, int64_t timeout_ms,
+                             hf_attempt *attempt, hf_error *reterr);
+
+/* Says how it ended. The first word counts: later calls do nothing. */
+void hf_attempt_decide(hf_attempt *attempt, int status, const hf_error *error);
+
+/* Decides it as cancelled where one before it in its batch has failed. */
+void hf_attempt_cancel_behind(hf_attempt *attempt);
+
+#endif

@@ -1,0 +1,171 @@
+#include "id.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "clock.h"
+#include "err.h"
+
+#include "banned.h"
+
+enum { RANDOM_TRIES_MAX = 100, ID_TIME_BYTES = 6, SHA256_BYTES = 32 };
+
+/* Crockford's base 32: without I, L, O and U. */
+static const char base32[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+static const char base16[] = "0123456789abcdef";
+
+static int fill_random(uint8_t *bytes, size_t count, hf_error *reterr) {
+  size_t have = 0;
+  for (int tries = 0; tries < RANDOM_TRIES_MAX; tries++) {
+    ssize_t got = getrandom(bytes + have, count - have, 0);
+    if (got > 0)
+      have += (size_t)got;
+    if (have == count)
+      return HF_OK;
+    if (got < 0 && errno != EINTR)
+      break;
+  }
+  return hf_err_sys(reterr, HF_EIO, errno, NULL, "no random bytes from the system (getrandom)");
+}
+
+int hf_id_make(hf_id *ret_id, hf_error *reterr) {
+  hf_id id;
+  int64_t now_ms = hf_realtime_us() / 1000;
+  uint64_t ms = now_ms > 0 ? (uint64_t)now_ms : 0;
+  for (int i = 0; i < ID_TIME_BYTES; i++)
+    id.bytes[i] = (uint8_t)(ms >> (8 * (ID_TIME_BYTES - 1 - i)));
+  int status = fill_random(id.bytes + ID_TIME_BYTES, sizeof id.bytes - ID_TIME_BYTES, reterr);
+  if (status < 0)
+    return status;
+  *ret_id = id;
+  return HF_OK;
+}
+
+/* The 128 bits are the low ones of 26 digits of five bits. */
+void hf_id_format(const hf_id *id, char text[HF_ID_CHARS + 1]) {
+  unsigned bits = 0;
+  int have = 2; /* 130 - 128 leading zero bits */
+  size_t next = 0;
+  for (int i = 0; i < HF_ID_CHARS; i++) {
+    if (have < 5) {
+      bits = (bits << 8 | id->bytes[next++]) & 0xfff;
+      have += 8;
+    }
+    have -= 5;
+    text[i] = base32[bits >> have & 31];
+  }
+  text[HF_ID_CHARS] = '\0';
+}
+
+int hf_id_parse(const char *text, size_t count, hf_id *ret_id) {
+  if (count != HF_ID_CHARS || text[0] > '7')
+    return -1;
+  hf_id id;
+  unsigned bits = 0;
+  int have = -2;
+  size_t next = 0;
+  for (size_t i = 0; i < count; i++) {
+    const char *digit = text[i] != '\0' ? strchr(base32, text[i]) : NULL;
+    if (digit == NULL)
+      return -1;
+    bits = (bits << 5 | (unsigned)(digit - base32)) & 0xfff;
+    have += 5;
+    if (have >= 8) {
+      have -= 8;
+      id.bytes[next++] = (uint8_t)(bits >> have);
+    }
+  }
+  *ret_id = id;
+  return 0;
+}
+
+int hf_make_id(char *text, hf_error *reterr) {
+  hf_id id;
+  int status = hf_id_make(&id, reterr);
+  if (status < 0)
+    return status;
+  hf_id_format(&id, text);
+  return HF_OK;
+}
+
+int hf_uuid_make(char text[HF_UUID_CHARS + 1], hf_error *reterr) {
+  uint8_t bytes[16];
+  int status = fill_random(bytes, sizeof bytes, reterr);
+  if (status < 0)
+    return status;
+  bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40); /* version 4 */
+  bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80); /* the variant of RFC 9562 */
+  char *at = text;
+  for (size_t i = 0; i < sizeof bytes; i++) {
+    if (i == 4 || i == 6 || i == 8 || i == 10)
+      *at++ = '-';
+    hf_hex(&bytes[i], 1, at);
+    at += 2;
+  }
+  return HF_OK;
+}
+
+void hf_hex(const uint8_t *bytes, size_t count, char *text) {
+  for (size_t i = 0; i < count; i++) {
+    text[2 * i] = base16[bytes[i] >> 4];
+    text[2 * i + 1] = base16[bytes[i] & 15];
+  }
+  text[2 * count] = '\0';
+}
+
+static int unhex_digit(char c) {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  return -1;
+}
+
+int hf_unhex(const char *text, size_t count, uint8_t *ret_bytes) {
+  if (count % 2 != 0)
+    return -1;
+  for (size_t i = 0; i < count; i += 2) {
+    int high = unhex_digit(text[i]), low = unhex_digit(text[i + 1]);
+    if (high < 0 || low < 0)
+      return -1;
+    ret_bytes[i / 2] = (uint8_t)(high << 4 | low);
+  }
+  return 0;
+}
+
+/* Fetched once, because a fetch costs more than the digest of a small document; tried again if it
+ * failed. */
+static const EVP_MD *sha256_method(void) {
+  static _Atomic(EVP_MD *) kept;
+  EVP_MD *method = atomic_load(&kept);
+  if (method != NULL)
+    return method;
+  EVP_MD *fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
+  if (fetched == NULL || atomic_compare_exchange_strong(&kept, &method, fetched))
+    return fetched;
+  EVP_MD_free(fetched); /* another thread was first */
+  return method;
+}
+
+int hf_sha256(const void *bytes, size_t count, uint8_t ret_digest[32], hf_error *reterr) {
+  (void)ERR_set_mark(); /* the thread's error queue is the program's, not ours */
+  const EVP_MD *method = sha256_method();
+  unsigned digest_bytes = 0;
+  uint8_t digest[EVP_MAX_MD_SIZE];
+  int done = method != NULL && EVP_Digest(bytes, count, digest, &digest_bytes, method, NULL) == 1 &&
+             digest_bytes == SHA256_BYTES;
+  int reason = done ? 0 : ERR_GET_REASON(ERR_peek_last_error());
+  (void)ERR_pop_to_mark();
+  /* Once there is a method, only memory can be wanting; OpenSSL 3.0 does not always say so. */
+  if (!done && (method != NULL || reason == ERR_R_MALLOC_FAILURE))
+    return hf_err_nomem(reterr);
+  if (!done)
+    return hf_err(reterr, HF_EINTERNAL, NULL,
+                  "OpenSSL cannot compute SHA-256; is its default provider enabled?");
+  memcpy(ret_digest, digest, SHA256_BYTES);
+  return HF_OK;
+}

@@ -1,0 +1,72 @@
+/* Planted bugs: each safety test is shown to catch the bug that it is there for.
+ *
+ * Only a build with -DHF_TEST_PLANTS has them (the object libraries *_planted of tests/); in every
+ * other build HF_PLANTED is the constant 0 and the compiler drops the branch. */
+#ifndef HF_BASE_PLANT_H
+#define HF_BASE_PLANT_H
+
+/* X(name, what it does wrong) */
+#define HF_PLANT_LIST(X)                                                                           \
+  X(NONE, "no planted bug")                                                                        \
+  X(NO_FILE_FSYNC, "a staged file is linked without having been fsynced")                          \
+  X(NO_FOLDER_FSYNC, "acknowledged without fsync of log/")                                         \
+  X(EEXIST_IS_ANOTHERS, "link's EEXIST is taken for somebody else's without reading the name")     \
+  X(TRUST_LINK, "link's 0 is trusted without reading the name back")                               \
+  X(LOOK_THEN_UNLINK, "an attempt is ended by looking first and unlinking then")                   \
+  X(RENAME_OVERWRITES, "published by a rename that replaces")                                      \
+  X(IGNORE_DEADLINE, "the lock's deadline is ignored")                                             \
+  X(REPRINT_DOCUMENT, "the document is parsed and printed again")                                  \
+  X(SEQ_FROM_CLOCK, "the seq is taken from the clock")                                             \
+  X(IGNORE_TILE, "nobody looks for a covering tile after the link")                                \
+  X(MARK_EARLY, "the mark is extended before fsync of log/")                                       \
+  X(IGNORE_END, "an owner goes on although a record has ended its attempt")                        \
+  X(IGNORE_MODE, "a writer goes on under the old locker behind a record that changed it")          \
+  X(RELEASE_ANY, "the redis locker releases without comparing the owner")                          \
+  X(RENEW_LOST, "the redis locker renews a lock that it has lost")                                 \
+  X(DEAD_WAITER, "the redis locker gives the turn to a waiter that died")                          \
+  X(EEXIST_IS_SUCCESS, "link's EEXIST is taken for success without reading the name")              \
+  X(LOST_REPLY_IS_FAILURE, "link's lost reply is answered as not saved, without ending it")        \
+  X(SEQ_FROM_COUNTER, "the seq is what the locker's counter says, the storage is not asked")       \
+  X(PEER_LAST_LOOK, "doctor --peer judges a name by the last look alone")                          \
+  X(PEER_TRUST_ANSWERS, "doctor --peer passes over a link that says done of another's name")       \
+  X(PEER_IGNORE_MARKS, "doctor --peer passes over lengths older than what was closed")             \
+  X(PEER_IGNORE_FAR, "doctor --peer passes over a lock that two hosts have at once")               \
+  X(PEER_TRUST_NAMES, "doctor --peer takes processes of one host for hosts")                       \
+  X(PEER_ONE_HOST_IS_ALL, "doctor --peer takes flock within a host for flock between hosts")       \
+  X(PEER_IGNORE_LOCAL, "doctor --peer lets two hosts share what is on the local list")             \
+  X(INIT_IGNORES_PEERS, "init passes over a recorded result that says unsafe")                     \
+  X(MANIFEST_DROPS_MEMBERS, "a changed manifest keeps only the members that it knows")
+
+typedef enum hf_plant {
+#define HF_PLANT_ENUM(name, text) HF_PLANT_##name,
+  HF_PLANT_LIST(HF_PLANT_ENUM)
+#undef HF_PLANT_ENUM
+} hf_plant;
+
+/* Places at which a process can be told to stop itself, by the environment variable
+ * HF_PAUSE=PLACE:N: at the N-th time that it comes there it gets a SIGSTOP of its own, so that a
+ * test can continue it, or kill it, whenever it likes. X(name, text) */
+#define HF_PAUSE_LIST(X)                                                                           \
+  X(AFTER_ACQUIRE, "after-acquire") /* the lock is held and verified, the link comes next */       \
+  X(AFTER_LINK, "after-link")       /* published; not yet durable, not yet marked */
+
+typedef enum hf_pause {
+#define HF_PAUSE_ENUM(name, text) HF_PAUSE_##name,
+  HF_PAUSE_LIST(HF_PAUSE_ENUM)
+#undef HF_PAUSE_ENUM
+} hf_pause;
+
+#ifdef HF_TEST_PLANTS
+extern hf_plant hf_planted; /* set by a test, or by the environment variable HF_PLANT at start */
+#define HF_PLANTED(name) (hf_planted == HF_PLANT_##name)
+void hf_pause_here(hf_pause place);
+#define HF_PAUSE_AT(name) hf_pause_here(HF_PAUSE_##name)
+/* HF_TEST_SHARED=1: every filesystem is taken for one that hosts share, so that what is done there
+ * is tested everywhere. */
+int hf_test_shared(void);
+#else
+#define HF_PLANTED(name) 0
+#define HF_PAUSE_AT(name) ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,26 @@
+/* blob/: documents over the inline limit, by content. */
+#ifndef HF_CORE_BLOB_H
+#define HF_CORE_BLOB_H
+
+#include "attempt.h"
+#include "store.h"
+
+enum { HF_BLOB_NAME_BYTES = 80 };
+
+/* "ab/<sha256>", below blob/. */
+void hf_blob_name(const uint8_t sha256[32], char name[HF_BLOB_NAME_BYTES]);
+
+/* Writes stage/<id>.blob durably: the writer's own hard link to the content. */
+int hf_blob_stage(hf_store *store, hf_attempt *attempt, hf_error *reterr);
+
+/* Links a staged blob into blob/, durably with its folders: before its record is linked, and once
+ * more after (`again`), for gc may have taken it away in between. */
+int hf_blob_place(hf_store *store, const char *staged_name, const uint8_t sha256[32], int again,
+                  hf_error *reterr);
+
+void hf_blob_unstage(hf_store *store, hf_attempt *attempt);
+
+/* Appends the document to out, checked against size and SHA-256. HF_EDAMAGED. */
+int hf_blob_read(hf_store *store, const hf_line *line, hf_buf *out, hf_error *reterr);
+
+#endif

@@ -1,0 +1,145 @@
+#include "commit.h"
+
+#include <string.h>
+
+#include "blob.h"
+#include "clock.h"
+#include "err.h"
+#include "turn.h"
+
+#include "banned.h"
+
+enum { COMMIT_BYTES_MAX = 4 * 1024 * 1024 }; /* of documents in one file; one alone may be longer */
+
+static void enqueue(hf_store *store, hf_attempt *attempt) {
+  attempt->next = NULL;
+  attempt->queued = 1;
+  if (store->queue_last != NULL)
+    store->queue_last->next = attempt;
+  else
+    store->queue_first = attempt;
+  store->queue_last = attempt;
+}
+
+static void remove_from_queue(hf_store *store, hf_attempt *attempt) {
+  hf_attempt **link = &store->queue_first;
+  hf_attempt *before = NULL;
+  while (*link != NULL && *link != attempt) {
+    before = *link;
+    link = &(*link)->next;
+  }
+  if (*link == NULL)
+    return;
+  *link = attempt->next;
+  if (store->queue_last == attempt)
+    store->queue_last = before;
+  attempt->queued = 0;
+}
+
+/* Two records of one key or one id do not share a file: the second is judged after the first was
+ * committed. A record that ends an attempt shares its file with none: that attempt may be the other
+ * thread's, and judged together neither would see the other. Nor does one that changes the locker:
+ * what follows it is committed under the new one. */
+static int meets(const hf_staged *file, const hf_attempt *attempt) {
+  for (size_t i = 0; i < file->count; i++)
+    if (file->attempt[i]->line.op != HF_OP_SAVE || attempt->line.op != HF_OP_SAVE ||
+        file->attempt[i]->key_hash == attempt->key_hash ||
+        memcmp(&file->attempt[i]->line.id, &attempt->line.id, sizeof attempt->line.id) == 0)
+      return 1;
+  return 0;
+}
+
+/* The first undecided attempts, in order, that fit into one file. */
+static void gather(hf_store *store, hf_attempt *const *attempts, size_t count, hf_staged *file) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  size_t room = HF_TILE_RECORDS - (size_t)(store->view.head % HF_TILE_RECORDS);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  size_t bytes = 0;
+  file->count = 0;
+  for (size_t i = 0; i < count && file->count < room; i++) {
+    hf_attempt *attempt = attempts[i];
+    hf_attempt_cancel_behind(attempt);
+    if (attempt->decided)
+      continue;
+    if (file->count > 0 &&
+        (bytes + attempt->line.doc.bytes > COMMIT_BYTES_MAX || meets(file, attempt)))
+      break;
+    bytes += attempt->line.doc.bytes;
+    file->attempt[file->count++] = attempt;
+  }
+}
+
+/* Commits these, turn by turn, until each is decided. Every turn decides one at least, or its
+ * deadline comes nearer. */
+static void lead(hf_store *store, hf_attempt *const *attempts, size_t count) {
+  hf_staged file;
+  memset(&file, 0, sizeof file);
+  for (;;) {
+    gather(store, attempts, count, &file);
+    if (file.count == 0)
+      break;
+    hf_turn(store, &file);
+  }
+  hf_buf_free(&file.text);
+  for (size_t i = 0; i < count; i++)
+    hf_blob_unstage(store, attempts[i]);
+}
+
+/* Another leads. Sleeps until this attempt was decided or is the first without a leader; gives up
+ * at the deadline while nobody has taken it. queue_mutex is held. */
+static void wait_for_leader(hf_store *store, hf_attempt *attempt) {
+  struct timespec until = {(time_t)(attempt->deadline_ms / 1000),
+                           (long)(attempt->deadline_ms % 1000) * 1000000};
+  while (!attempt->done && store->has_leader) {
+    if (!attempt->queued) { /* a leader has it: its answer will come */
+      (void)pthread_cond_wait(&attempt->wake, &store->queue_mutex);
+      continue;
+    }
+    if (hf_monotonic_ms() < attempt->deadline_ms) {
+      (void)pthread_cond_timedwait(&attempt->wake, &store->queue_mutex, &until);
+      continue;
+    }
+    hf_error error = HF_ERROR_INIT;
+    (void)hf_err(&error, HF_ELOCK, NULL,
+                 "other threads of this process had the turn until the time was up; nothing was "
+                 "saved, try again");
+    remove_from_queue(store, attempt);
+    hf_attempt_decide(attempt, HF_ELOCK, &error);
+    attempt->done = 1;
+  }
+}
+
+/* Takes the queue's front and commits it. queue_mutex is held, and released meanwhile. */
+static void lead_once(hf_store *store) {
+  hf_attempt *taken[HF_BATCH_MAX];
+  size_t count = 0;
+  while (store->queue_first != NULL && count < HF_BATCH_MAX) {
+    hf_attempt *attempt = store->queue_first;
+    remove_from_queue(store, attempt);
+    taken[count++] = attempt;
+  }
+  store->has_leader = 1;
+  (void)pthread_mutex_unlock(&store->queue_mutex);
+  lead(store, taken, count);
+  (void)pthread_mutex_lock(&store->queue_mutex);
+  store->has_leader = 0;
+  for (size_t i = 0; i < count; i++) {
+    taken[i]->done = 1;
+    (void)pthread_cond_signal(&taken[i]->wake);
+  }
+  if (store->queue_first != NULL)
+    (void)pthread_cond_signal(&store->queue_first->wake);
+}
+
+void hf_commit(hf_store *store, hf_attempt *const *attempts, size_t count) {
+  (void)pthread_mutex_lock(&store->queue_mutex);
+  for (size_t i = 0; i < count; i++)
+    enqueue(store, attempts[i]);
+  for (size_t i = 0; i < count; i++)
+    while (!attempts[i]->done) {
+      wait_for_leader(store, attempts[i]);
+      if (!attempts[i]->done && !store->has_leader)
+        lead_once(store);
+    }
+  (void)pthread_mutex_unlock(&store->queue_mutex);
+}

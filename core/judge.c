@@ -1,0 +1,188 @@
+#include "judge.h"
+
+#include <string.h>
+
+#include "err.h"
+#include "log.h"
+#include "plant.h"
+#include "store_locker.h"
+
+#include "banned.h"
+
+static void take_saved(hf_attempt *attempt, uint64_t seq, const hf_line *line) {
+  attempt->saved.seq = seq;
+  attempt->saved.created = 0;
+  hf_id_format(&line->id, attempt->saved.id);
+  if (line->has_sha256)
+    hf_hex(line->sha256, sizeof line->sha256, attempt->saved.sha256);
+}
+
+/* A newer version's record may mean what we do not know; a damaged one could be the very one that
+ * we look for. */
+static int refuse_to_write(const hf_view *view, hf_error *reterr) {
+  if (view->damaged_count > 0)
+    return hf_err(
+        reterr, HF_EDAMAGED, NULL,
+        "seq %llu is damaged, so nothing can be saved; run holdfast verify --repair first",
+        (unsigned long long)view->damaged_first);
+  if (view->unknown_count > 0)
+    return hf_err(reterr, HF_EVERSION, NULL,
+                  "seq %llu was written by a newer Holdfast; use that one to save",
+                  (unsigned long long)view->unknown_first);
+  if (view->foreign_mode_seq > 0)
+    return hf_err(reterr, HF_EVERSION, NULL,
+                  "seq %llu gives the store a mode that this program does not know; use a newer "
+                  "Holdfast to save",
+                  (unsigned long long)view->foreign_mode_seq);
+  return HF_OK;
+}
+
+static int load(hf_store *store, uint64_t seq, hf_buf *text, hf_line *ret_line, hf_error *reterr) {
+  hf_row row = *hf_view_row(&store->view, seq);
+  return hf_log_load(store, seq, &row, text, ret_line, reterr);
+}
+
+/* Was the id ended by a record? That holds for every attempt that carries it: its ender was told
+ * "never". */
+static int find_ended(hf_store *store, const hf_id *id, uint64_t *ret_seq, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_line line;
+  size_t position = 0;
+  uint64_t seq;
+  if (HF_PLANTED(IGNORE_END))
+    return 0;
+  while ((seq = hf_view_find_ended(&store->view, id, &position)) != 0) {
+    int status = load(store, seq, &text, &line, reterr);
+    if (status != HF_OK)
+      return status;
+    if (line.op == HF_OP_END && memcmp(&line.ends, id, sizeof *id) == 0) {
+      *ret_seq = seq;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static int judge_end(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *reterr) {
+  uint64_t seq = hf_view_find_id(&store->view, &attempt->line.ends);
+  if (seq != 0) {
+    attempt->saved.seq = seq;
+    *ret_status = HF_OK;
+    return 0;
+  }
+  int ended = find_ended(store, &attempt->line.ends, &seq, reterr);
+  if (ended < 0)
+    return ended;
+  *ret_status = HF_EENDED;
+  return ended == 1 ? 0 : 1;
+}
+
+int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uint64_t at,
+                     uint64_t *ret_seq, hf_buf *text, hf_line *ret_line, hf_error *reterr) {
+  uint64_t seq = hf_view_find_key(&store->view, key_hash, at);
+  for (; seq != 0; seq = hf_view_row(&store->view, seq)->key_before) {
+    int status = load(store, seq, text, ret_line, reterr);
+    if (status != HF_OK)
+      return status;
+    if (hf_piece_equal(ret_line->run, key->run) && hf_piece_equal(ret_line->stage, key->stage) &&
+        hf_piece_equal(ret_line->dims, key->dims)) {
+      *ret_seq = seq;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static int is_same(const hf_attempt *attempt, const hf_line *line) {
+  return line->size == attempt->line.size &&
+         memcmp(line->sha256, attempt->line.sha256, sizeof line->sha256) == 0 &&
+         hf_piece_equal(line->group, attempt->line.group);
+}
+
+static int conflict(hf_attempt *attempt, uint64_t seq, hf_error *reterr) {
+  attempt->saved.seq = seq;
+  if (attempt->condition == HF_IF_ABSENT)
+    return hf_err(reterr, HF_ECONFLICT, NULL,
+                  "it exists already, as seq %llu, with another document; nothing was saved",
+                  (unsigned long long)seq);
+  if (seq == 0)
+    return hf_err(reterr, HF_ECONFLICT, NULL,
+                  "it does not exist, and --if-seq says %llu; nothing was saved",
+                  (unsigned long long)attempt->if_seq);
+  return hf_err(reterr, HF_ECONFLICT, NULL,
+                "its current revision is seq %llu, not %llu; nothing was saved",
+                (unsigned long long)seq, (unsigned long long)attempt->if_seq);
+}
+
+static int judge_key(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *reterr) {
+  uint64_t hint = hf_view_find_key(&store->view, attempt->key_hash, store->view.head);
+  uint64_t doc_hash;
+  memcpy(&doc_hash, attempt->line.sha256, sizeof doc_hash);
+  /* The usual case answers from the rows: a new key, or another document without a condition. */
+  if (attempt->condition == HF_ALWAYS &&
+      (hint == 0 || hf_view_row(&store->view, hint)->doc_hash != doc_hash))
+    return 1;
+  hf_autobuf text = {0};
+  hf_line line;
+  uint64_t seq = 0;
+  int got = hf_judge_current(store, &attempt->line, attempt->key_hash, store->view.head, &seq,
+                             &text, &line, reterr);
+  if (got < 0)
+    return got;
+  if (got == 1 && is_same(attempt, &line)) {
+    take_saved(attempt, seq, &line);
+    *ret_status = HF_OK;
+    return 0;
+  }
+  if (attempt->condition == HF_ALWAYS || (attempt->condition == HF_IF_ABSENT && got == 0) ||
+      (attempt->condition == HF_IF_SEQ && seq == attempt->if_seq))
+    return 1;
+  *ret_status = conflict(attempt, seq, reterr);
+  return 0;
+}
+
+/* The locker that the store has already needs no record. */
+static int judge_mode(const hf_store *store, hf_attempt *attempt, int *ret_status) {
+  const char *present = hf_store_locker_name(store);
+  size_t bytes = strlen(present);
+  if (attempt->line.locker.bytes != bytes + 2 ||
+      memcmp(attempt->line.locker.text + 1, present, bytes) != 0)
+    return 1;
+  attempt->saved.seq = store->view.mode_seq;
+  *ret_status = HF_OK;
+  return 0;
+}
+
+int hf_judge(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *reterr) {
+  int status = refuse_to_write(&store->view, reterr);
+  if (status != HF_OK)
+    return status;
+  attempt->saved.seq = 0; /* it may have been judged before, when the log gave another answer */
+  attempt->saved.id[0] = '\0';
+  if (attempt->line.op == HF_OP_END)
+    return judge_end(store, attempt, ret_status, reterr);
+  hf_autobuf text = {0};
+  hf_line line;
+  uint64_t seq = hf_view_find_id(&store->view, &attempt->line.id);
+  if (seq != 0) {
+    status = load(store, seq, &text, &line, reterr);
+    if (status != HF_OK)
+      return status;
+    take_saved(attempt, seq, &line);
+    *ret_status = HF_OK;
+    return 0;
+  }
+  int ended = find_ended(store, &attempt->line.id, &seq, reterr);
+  if (ended < 0)
+    return ended;
+  if (ended == 1) {
+    *ret_status =
+        hf_err(reterr, HF_EENDED, NULL,
+               "the attempt %s was ended by seq %llu (somebody resolved it): it is not saved "
+               "and never will be; save under a new id",
+               attempt->id_text, (unsigned long long)seq);
+    return 0;
+  }
+  return attempt->line.op == HF_OP_MODE ? judge_mode(store, attempt, ret_status)
+                                        : judge_key(store, attempt, ret_status, reterr);
+}

@@ -1,0 +1,343 @@
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "err.h"
+#include "file.h"
+#include "mark.h"
+#include "sys.h"
+#include "tile.h"
+
+#include "banned.h"
+
+enum {
+  FORGET_TRIES_MAX = 8,
+  FORGET_BACKOFF_BASE_US = 2000,
+  FORGET_BACKOFF_CAP_US = 500000,
+  FORGET_WAIT_MS = 5000,
+};
+
+static const char scratch_text[] = "scratch: not a record\n";
+
+int hf_log_forget_absence(hf_store *store, const char *name, hf_error *reterr) {
+  hf_id id;
+  char scratch[HF_ID_CHARS + 1];
+  int status = hf_store_prepare_to_stage(store, reterr);
+  if (status == HF_OK)
+    status = hf_id_make(&id, reterr);
+  if (status != HF_OK)
+    return status;
+  hf_id_format(&id, scratch);
+  status =
+      hf_file_create(store->stage_fd, scratch, scratch_text, sizeof scratch_text - 1, 0, reterr);
+  if (status != HF_OK)
+    return status;
+  int failed = store->rename_mode
+                   ? hf_sys_rename(store->stage_fd, scratch, store->log_fd, name, RENAME_NOREPLACE)
+                   : hf_sys_link(store->stage_fd, scratch, store->log_fd, name);
+  int sys_errno = errno;
+  if (failed == 0)
+    (void)hf_sys_unlink(store->log_fd, name, 0);
+  if (failed != 0 || !store->rename_mode)
+    (void)hf_sys_unlink(store->stage_fd, scratch, 0);
+  if (failed == 0)
+    return 0;
+  if (sys_errno == EEXIST)
+    return 1;
+  return hf_err_sys(reterr, HF_EIO, sys_errno, name, "cannot link a scratch file onto it");
+}
+
+/* Reads a loose file that the mark says exists. 1, 0 (it does not exist: a tile covers it, or it is
+ * lost), negative. */
+static int read_loose(hf_store *store, uint64_t first, hf_buf *out, hf_error *reterr) {
+  char name[HF_LOG_NAME_BYTES];
+  hf_log_name(first, name);
+  int got = hf_file_read(store->log_fd, name, HF_LOG_FILE_BYTES_MAX, out, reterr);
+  if (got < 0)
+    hf_err_place_below(reterr, "log");
+  return got;
+}
+
+/* The client of a shared filesystem may remember an absence wrongly: make it forget, then look
+ * again. */
+static int read_loose_again(hf_store *store, uint64_t first, hf_buf *out, hf_error *reterr) {
+  char name[HF_LOG_NAME_BYTES];
+  hf_log_name(first, name);
+  int64_t deadline_ms = hf_deadline_ms(FORGET_WAIT_MS);
+  for (unsigned i = 0; i < FORGET_TRIES_MAX; i++) {
+    int exists = hf_log_forget_absence(store, name, NULL);
+    if (exists == 0)
+      return 0;
+    hf_buf_clear(out);
+    int got = read_loose(store, first, out, reterr);
+    if (got != 0)
+      return got;
+    /* a reader without the right to write, or a client that needs a moment */
+    if (hf_backoff_sleep(i, FORGET_BACKOFF_BASE_US, FORGET_BACKOFF_CAP_US, deadline_ms) != 0)
+      break;
+  }
+  return hf_err(reterr, HF_EIO, name,
+                "the mark says that it exists, and this host cannot see it yet; try again");
+}
+
+static int append_line(hf_store *store, const char *text, const hf_lines *lines, size_t i,
+                       hf_place place, hf_error *reterr) {
+  hf_line line;
+  const hf_line *decoded = NULL;
+  place.offset = lines->line[i].offset;
+  place.line_bytes = lines->line[i].bytes;
+  if (lines->line[i].intact &&
+      hf_line_decode(text + place.offset, place.line_bytes, &line, NULL) == HF_OK)
+    decoded = &line;
+  if (hf_view_append(&store->view, decoded, &place) != HF_OK)
+    return hf_err_nomem(reterr);
+  return HF_OK;
+}
+
+/* Appends a loose file's records; text NULL: it is lost. */
+static int append_loose(hf_store *store, uint64_t first, const hf_buf *text, hf_error *reterr) {
+  hf_lines lines;
+  size_t expected = 0;
+  int exact = 0;
+  int status = HF_OK;
+  if (text != NULL)
+    hf_lines_split(text->data, text->used, 0, &lines);
+  int intact = text != NULL && lines.count > 0;
+  for (size_t i = 0; intact && i < lines.count; i++)
+    intact = lines.line[i].intact;
+  if (!intact) { /* then only the mark knows how many records there were */
+    status = hf_log_expected(store, first, &expected, &exact, reterr);
+    if (status != HF_OK)
+      return status;
+    if (!exact && text != NULL && lines.count > expected)
+      expected = lines.count;
+    hf_lines_split(text != NULL ? text->data : "", text != NULL ? text->used : 0,
+                   expected == 0 ? 1 : expected, &lines);
+  }
+  if (hf_view_reserve(&store->view, lines.count) != HF_OK)
+    return hf_err_nomem(reterr);
+  for (size_t i = 0; i < lines.count && status == HF_OK; i++) {
+    hf_place place = {first, 0, 0, 0, i == 0};
+    status = append_line(store, text != NULL ? text->data : NULL, &lines, i, place, reterr);
+  }
+  return status;
+}
+
+static int append_tile(hf_store *store, uint64_t tile, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_lines lines;
+  int got = hf_tile_read(store, tile, &text, reterr);
+  if (got < 0)
+    return got;
+  hf_lines_split(got == 1 ? text.data : "", text.used, HF_TILE_RECORDS, &lines);
+  uint64_t first = tile * HF_TILE_RECORDS + 1;
+  int status = HF_OK;
+  if (hf_view_reserve(&store->view, HF_TILE_RECORDS) != HF_OK)
+    return hf_err_nomem(reterr);
+  for (size_t i = 0; i < HF_TILE_RECORDS && status == HF_OK; i++) {
+    if (first + i <= store->view.head)
+      continue;
+    /* where files began inside a tile no longer matters: a tile's edge is always the edge of a file
+     */
+    hf_place place = {first + i, 0, 0, 1, i == 0};
+    status = append_line(store, text.data, &lines, i, place, reterr);
+  }
+  return status;
+}
+
+/* Reads what begins at head + 1. *tiles is the length of tile/mark, kept fresh. 1: read; 0: nothing
+ * is there (only where `must_exist` is 0). */
+static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error *reterr) {
+  uint64_t first = store->view.head + 1;
+  hf_autobuf text = {0};
+  int got = 0;
+  int status;
+  if (hf_tile_of(first) >= *tiles) {
+    got = read_loose(store, first, &text, reterr);
+    if (got < 0)
+      return got;
+    if (got == 0 && !must_exist)
+      return 0;
+    /* found or not: what a tile covers by now is read from the tile */
+    status = hf_tile_mark_length(store, tiles, reterr);
+    if (status != HF_OK)
+      return status;
+  }
+  if (hf_tile_of(first) < *tiles)
+    status = append_tile(store, hf_tile_of(first), reterr);
+  else {
+    if (got == 0 && store->shared)
+      got = read_loose_again(store, first, &text, reterr);
+    if (got < 0)
+      return got;
+    status = append_loose(store, first, got == 1 ? &text : NULL, reterr);
+  }
+  return status == HF_OK ? 1 : status;
+}
+
+/* Local filesystems: names beyond the mark may be probed. */
+static int look_beyond(hf_store *store, uint64_t *tiles, hf_error *reterr) {
+  int got;
+  do
+    got = read_next(store, tiles, 0, reterr);
+  while (got == 1);
+  return got;
+}
+
+/* What is shown to a reader survives a power loss, too (I3). */
+static int make_durable(hf_store *store, hf_error *reterr) {
+  if (store->durable_head >= store->view.head)
+    return HF_OK;
+  if (store->shared)
+    return hf_log_settle(store, reterr);
+  int status = hf_dir_fsync(store->log_fd, "log", reterr);
+  if (status == HF_OK)
+    store->durable_head = store->view.head;
+  return status;
+}
+
+/* Reading much takes longer than a lease: it is renewed on the way. Whether it was lost is asked
+ * before the link. */
+static void keep_turn(hf_store *store) {
+  if (store->turn_grant != NULL && store->turn_ops->verify != NULL)
+    (void)store->turn_ops->verify(store->turn_locker, store->turn_grant, NULL);
+}
+
+int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
+  uint64_t tiles = 0;
+  uint64_t marked = 0;
+  int status = hf_tile_mark_length(store, &tiles, reterr);
+  if (status == HF_OK)
+    status = hf_mark_length(store, store->log_fd, store->log_mark_fd, "log/" HF_MARK_NAME, &marked,
+                            reterr);
+  if (status != HF_OK)
+    return status;
+  store->mark_length = marked;
+  uint64_t exists = tiles * HF_TILE_RECORDS > marked ? tiles * HF_TILE_RECORDS : marked;
+  while (store->view.head < exists) {
+    if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
+      keep_turn(store);
+    int got = read_next(store, &tiles, 1, reterr);
+    if (got < 0)
+      return got;
+    if (store->durable_head < store->view.head) /* the mark covers it, or the file that it is in */
+      store->durable_head = store->view.head;
+  }
+  if (store->durable_head < exists)
+    store->durable_head = exists;
+  if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
+    return HF_OK;
+  if (!store->shared)
+    status = look_beyond(store, &tiles, reterr);
+  return status == HF_OK ? make_durable(store, reterr) : status;
+}
+
+int hf_log_read_next(hf_store *store, hf_error *reterr) {
+  uint64_t tiles = 0;
+  int status = hf_tile_mark_length(store, &tiles, reterr);
+  if (status != HF_OK)
+    return status;
+  int got = read_next(store, &tiles, 1, reterr);
+  return got < 0 ? got : HF_OK;
+}
+
+/* A piece of a file; 1, 0 (no such file, or shorter), negative. */
+static int read_piece(int dirfd, const char *name, uint32_t offset, uint32_t bytes, hf_buf *out,
+                      hf_error *reterr) {
+  hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
+  if (fd < 0)
+    return errno == ENOENT ? 0 : hf_err_sys(reterr, HF_EIO, errno, name, "cannot open");
+  if (hf_buf_reserve(out, bytes) != 0)
+    return hf_err_nomem(reterr);
+  ssize_t got = hf_sys_pread_full(fd, out->data + out->used, bytes, (off_t)offset);
+  if (got < 0)
+    return hf_err_sys(reterr, HF_EIO, errno, name, "cannot read");
+  if ((size_t)got < bytes)
+    return 0;
+  out->used += bytes;
+  out->data[out->used] = '\0';
+  return 1;
+}
+
+static int load_from_tile(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out,
+                          hf_error *reterr) {
+  if (row->in_tile) {
+    char name[HF_TILE_NAME_BYTES];
+    hf_tile_name(hf_tile_of(seq), name);
+    return read_piece(store->tile_fd, name, row->offset, row->line_bytes, out, reterr);
+  }
+  hf_autobuf text = {0};
+  hf_lines lines;
+  int got = hf_tile_read(store, hf_tile_of(seq), &text, reterr);
+  if (got != 1)
+    return got;
+  hf_lines_split(text.data, text.used, HF_TILE_RECORDS, &lines);
+  size_t i = (size_t)((seq - 1) % HF_TILE_RECORDS);
+  if (!lines.line[i].intact)
+    return 0;
+  return hf_buf_add(out, text.data + lines.line[i].offset, lines.line[i].bytes) != 0
+             ? hf_err_nomem(reterr)
+             : 1;
+}
+
+static int load_text(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out,
+                     hf_error *reterr) {
+  uint64_t tiles = 0;
+  char name[HF_LOG_NAME_BYTES];
+  hf_log_name(row->file_first, name);
+  int got = 0;
+  if (!row->in_tile) {
+    got = read_piece(store->log_fd, name, row->offset, row->line_bytes, out, reterr);
+    int status = got < 0 ? got : hf_tile_mark_length(store, &tiles, reterr);
+    if (status != HF_OK)
+      return status;
+  }
+  if (row->in_tile || hf_tile_of(seq) < tiles) {
+    hf_buf_clear(out);
+    return load_from_tile(store, seq, row, out, reterr);
+  }
+  if (got == 0 && store->shared) {
+    hf_autobuf text = {0};
+    got = read_loose_again(store, row->file_first, &text, reterr);
+    if (got == 1 && (size_t)row->offset + row->line_bytes <= text.used &&
+        hf_buf_add(out, text.data + row->offset, row->line_bytes) != 0)
+      return hf_err_nomem(reterr);
+  }
+  return got;
+}
+
+static int damaged(hf_error *reterr, uint64_t seq, const hf_row *row, const char *what) {
+  char place[HF_TILE_NAME_BYTES + 8];
+  char name[HF_TILE_NAME_BYTES];
+  if (row->in_tile)
+    hf_tile_name(hf_tile_of(seq), name);
+  else
+    hf_log_name(row->file_first, name);
+  (void)snprintf(place, sizeof place, "%s/%s", row->in_tile ? "tile" : "log", name);
+  return hf_err(reterr, HF_EDAMAGED, place,
+                "seq %llu cannot be read (%s); holdfast verify --repair keeps what is left",
+                (unsigned long long)seq, what);
+}
+
+int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, hf_line *ret_line,
+                hf_error *reterr) {
+  if ((row->flags & HF_ROW_DAMAGED) != 0)
+    return damaged(reterr, seq, row, "missing, cut short or altered");
+  hf_buf_clear(out);
+  int got = load_text(store, seq, row, out, reterr);
+  if (got < 0)
+    return got;
+  if (got == 0)
+    return damaged(reterr, seq, row, "missing or cut short");
+  hf_error why = HF_ERROR_INIT;
+  if (hf_line_decode(out->data, out->used, ret_line, &why) != HF_OK)
+    return damaged(reterr, seq, row, why.message);
+  if (memcmp(&ret_line->id, &row->id, sizeof row->id) != 0)
+    return damaged(reterr, seq, row, "another record stands in its place");
+  return HF_OK;
+}

@@ -1,0 +1,150 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "err.h"
+#include "file.h"
+#include "log.h"
+#include "mark.h"
+#include "sys.h"
+
+#include "banned.h"
+
+enum { MARK_CHUNK_BYTES = 4096 };
+static const char mark_place[] = "log/" HF_MARK_NAME;
+
+/* On a shared filesystem an open asks the server; on a local one a descriptor that is kept tells
+ * the truth. */
+int hf_mark_open(hf_store *store, int dirfd, int kept_fd, const char *place, int *ret_fd,
+                 hf_error *reterr) {
+  (void)store;
+  if (kept_fd >= 0) {
+    *ret_fd = kept_fd;
+    return HF_OK;
+  }
+  int fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDONLY, 0);
+  if (fd < 0)
+    return hf_err_sys(reterr, HF_EIO, errno, place, "cannot open the mark");
+  *ret_fd = fd;
+  return HF_OK;
+}
+
+static void close_unless_kept(int fd, int kept_fd) {
+  if (fd != kept_fd)
+    (void)hf_sys_close(fd); /* only read: nothing can be lost */
+}
+
+int hf_mark_length(hf_store *store, int dirfd, int kept_fd, const char *place, uint64_t *ret_length,
+                   hf_error *reterr) {
+  int fd = -1;
+  struct stat st;
+  int status = hf_mark_open(store, dirfd, kept_fd, place, &fd, reterr);
+  if (status != HF_OK)
+    return status;
+  if (hf_sys_fstat(fd, &st) != 0)
+    status = hf_err_sys(reterr, HF_EIO, errno, place, "cannot examine the mark");
+  else
+    *ret_length = (uint64_t)st.st_size;
+  close_unless_kept(fd, kept_fd);
+  return status;
+}
+
+int hf_log_expected(hf_store *store, uint64_t first, size_t *ret_count, int *ret_exact,
+                    hf_error *reterr) {
+  char bytes[HF_BATCH_MAX + 1];
+  int fd = -1;
+  int status = hf_mark_open(store, store->log_fd, store->log_mark_fd, mark_place, &fd, reterr);
+  if (status != HF_OK)
+    return status;
+  ssize_t got = hf_sys_pread_full(fd, bytes, sizeof bytes, (off_t)(first - 1));
+  int sys_errno = errno;
+  close_unless_kept(fd, store->log_mark_fd);
+  if (got < 0)
+    return hf_err_sys(reterr, HF_EIO, sys_errno, mark_place, "cannot read the mark");
+  *ret_count = 0;
+  *ret_exact = 0;
+  if (got == 0 || bytes[0] != 'f')
+    return HF_OK;
+  size_t count = 1;
+  while (count < (size_t)got && bytes[count] == '+')
+    count++;
+  *ret_count = count;
+  *ret_exact = count < (size_t)got && bytes[count] == 'f';
+  return HF_OK;
+}
+
+/* The descriptor to write the mark with. Local: kept. *ret_fd is closed by the caller where it is
+ * not kept. */
+static int open_to_write(hf_store *store, int *ret_fd, hf_error *reterr) {
+  if (store->log_mark_write_fd >= 0) {
+    *ret_fd = store->log_mark_write_fd;
+    return HF_OK;
+  }
+  int fd = hf_sys_openat(store->log_fd, HF_MARK_NAME, O_WRONLY, 0);
+  if (fd < 0)
+    return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot open the mark to write");
+  if (!store->shared)
+    store->log_mark_write_fd = fd;
+  *ret_fd = fd;
+  return HF_OK;
+}
+
+/* pwrite at explicit offsets of bytes that never change: two that do so at once write the same. */
+static int write_marks(hf_store *store, int fd, uint64_t from, hf_error *reterr) {
+  char bytes[MARK_CHUNK_BYTES];
+  while (from < store->view.head) {
+    size_t count = 0;
+    while (count < sizeof bytes && from + count < store->view.head) {
+      const hf_row *row = hf_view_row(&store->view, from + count + 1);
+      bytes[count++] = (row->flags & HF_ROW_FIRST) != 0 ? 'f' : '+';
+    }
+    if (hf_sys_pwrite_full(fd, bytes, count, (off_t)from) != 0)
+      return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot extend the mark");
+    from += count;
+  }
+  return HF_OK;
+}
+
+int hf_log_extend_mark(hf_store *store, hf_error *reterr) {
+  if (store->mark_length >= store->view.head)
+    return HF_OK;
+  int fd = -1;
+  int status = open_to_write(store, &fd, reterr);
+  if (status != HF_OK)
+    return status;
+  status = write_marks(store, fd, store->mark_length, reterr);
+  if (status == HF_OK && store->shared && hf_sys_fsync(fd) != 0)
+    status = hf_err_sys(reterr, HF_EIO, errno, mark_place, "fsync of the mark failed");
+  if (fd != store->log_mark_write_fd && hf_sys_close(fd) != 0 && status == HF_OK)
+    status = hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot close the mark");
+  if (status == HF_OK)
+    store->mark_length = store->view.head;
+  return status;
+}
+
+int hf_log_fsync_names(hf_store *store, hf_error *reterr) {
+  if (store->durable_head >= store->view.head)
+    return HF_OK;
+  int status = hf_dir_fsync(store->log_fd, "log", reterr);
+  /* on a shared filesystem only what is marked can be seen: it is settled once the mark is durable,
+   * too */
+  if (status == HF_OK && !store->shared)
+    store->durable_head = store->view.head;
+  return status;
+}
+
+int hf_log_settle(hf_store *store, hf_error *reterr) {
+  uint64_t head = store->view.head;
+  int status = hf_log_fsync_names(store, reterr);
+  if (status != HF_OK)
+    return status;
+  hf_error why = HF_ERROR_INIT;
+  status = hf_log_extend_mark(store, &why);
+  if (status == HF_OK || !store->shared) { /* a hint only, on a local one */
+    store->durable_head = head;
+    return HF_OK;
+  }
+  if (reterr != NULL)
+    *reterr = why;
+  return status;
+}

@@ -1,0 +1,240 @@
+/* Reading one record: hf_head, hf_get, hf_get_seq, hf_prev. Readers take no lock: they refresh the
+ * view, pick rows under its mutex, and read the records themselves outside it. */
+#include "read.h"
+
+#include <string.h>
+
+#include "blob.h"
+#include "err.h"
+#include "log.h"
+
+#include "banned.h"
+
+int hf_read_begin(hf_store *store, uint64_t *ret_head, hf_error *reterr) {
+  int status = hf_store_check(store, reterr);
+  if (status != HF_OK)
+    return status;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  status = hf_log_refresh(store, 0, reterr);
+  *ret_head = store->view.head;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  if (status != HF_OK)
+    hf_err_place_below(reterr, store->path);
+  return status;
+}
+
+hf_row hf_read_row(hf_store *store, uint64_t seq) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  hf_row row = *hf_view_row(&store->view, seq);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return row;
+}
+
+int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, hf_line *ret_line,
+                 hf_error *reterr) {
+  *ret_row = hf_read_row(store, seq);
+  int status = hf_log_load(store, seq, ret_row, text, ret_line, reterr);
+  if (status != HF_OK)
+    hf_err_place_below(reterr, store->path);
+  return status;
+}
+
+int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
+                 const hf_line *line, int with_document, hf_record **ret_record, hf_error *reterr) {
+  hf_autobuf blob = {0};
+  const char *doc = line->doc.text;
+  size_t doc_bytes = line->doc.bytes;
+  if (with_document && line->blob) {
+    int status = hf_blob_read(store, line, &blob, reterr);
+    if (status != HF_OK) {
+      hf_err_place_below(reterr, store->path);
+      return status;
+    }
+    doc = blob.data;
+    doc_bytes = blob.used;
+  }
+  int status = hf_record_make(seq, text->data, text->used, line, with_document ? doc : NULL,
+                              doc_bytes, ret_record, reterr);
+  if (status == HF_OK)
+    (*ret_record)->is_current =
+        line->op == HF_OP_SAVE && (row->key_after == 0 || row->key_after > at);
+  return status;
+}
+
+static int read_whole(hf_store *store, uint64_t seq, uint64_t at, hf_record **ret_record,
+                      hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_line line;
+  hf_row row;
+  int status = hf_read_line(store, seq, &row, &text, &line, reterr);
+  if (status == HF_OK)
+    status = hf_read_make(store, seq, at, &row, &text, &line, 1, ret_record, reterr);
+  return status == HF_OK ? 1 : status;
+}
+
+int hf_head(hf_store *store, uint64_t *ret_head, hf_error *reterr) {
+  return hf_read_begin(store, ret_head, reterr);
+}
+
+/* A lost record was one once; whoever asks for it learns what happened. */
+static int say_what_happened(const hf_store *store, uint64_t seq, const hf_line *line,
+                             hf_error *reterr) {
+  return hf_err(reterr, HF_EDAMAGED, store->path,
+                "seq %llu was damaged and could not be read again when the store was repaired at "
+                "%.*s: %.*s",
+                (unsigned long long)seq, (int)line->at.bytes,
+                line->at.text != NULL ? line->at.text : "", (int)line->reason.bytes,
+                line->reason.text != NULL ? line->reason.text : "");
+}
+
+int hf_get_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *reterr) {
+  uint64_t head = 0;
+  int status = hf_read_begin(store, &head, reterr);
+  if (status != HF_OK)
+    return status;
+  if (seq == 0 || seq > head)
+    return 0;
+  hf_autobuf text = {0};
+  hf_line line;
+  hf_row row;
+  status = hf_read_line(store, seq, &row, &text, &line, reterr);
+  if (status == HF_OK && line.op == HF_OP_LOST)
+    return say_what_happened(store, seq, &line, reterr);
+  if (status == HF_OK)
+    status = hf_read_make(store, seq, head, &row, &text, &line, 1, ret_record, reterr);
+  return status == HF_OK ? 1 : status;
+}
+
+/* The current revision of a key as of `at`. 1, 0 or negative; the record's text and parts where
+ * wanted. */
+int hf_read_current(hf_store *store, const hf_keytext *key, uint64_t at, uint64_t *ret_seq,
+                    hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_line line;
+  hf_row row;
+  hf_piece run = hf_piece_of(&key->run);
+  hf_piece stage = hf_piece_of(&key->stage);
+  hf_piece dims = hf_piece_of(&key->dims);
+  (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t seq = hf_view_find_key(&store->view, hf_key_hash(run, stage, dims), at);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  for (; seq != 0; seq = row.key_before) {
+    int status = hf_read_line(store, seq, &row, &text, &line, reterr);
+    if (status != HF_OK)
+      return status;
+    if (hf_piece_equal(line.run, run) && hf_piece_equal(line.stage, stage) &&
+        hf_piece_equal(line.dims, dims)) {
+      *ret_seq = seq;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_record,
+           hf_error *reterr) {
+  uint64_t head = 0;
+  uint64_t seq = 0;
+  hf_autokeytext text = {0};
+  int status = hf_keytext_make(key, &text, reterr);
+  if (status == HF_OK)
+    status = hf_read_begin(store, &head, reterr);
+  if (status != HF_OK)
+    return status;
+  if (at == 0 || at > head)
+    at = head;
+  int got = hf_read_current(store, &text, at, &seq, reterr);
+  return got != 1 ? got : read_whole(store, seq, at, ret_record, reterr);
+}
+
+/* What is asked of a previous one: comparable, another run, below a seq. */
+typedef struct peer {
+  hf_piece run;
+  hf_piece stage;
+  hf_piece dims;
+  hf_piece group;
+  uint64_t below;
+} peer;
+
+static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_record **ret_record,
+                         hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_line line;
+  hf_row row;
+  uint64_t run_hash = hf_hash64(4, of->run.text, of->run.bytes);
+  (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t seq =
+      hf_view_find_peer(&store->view, hf_peer_hash(of->group, of->stage, of->dims), of->below);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  for (; seq != 0; seq = row.peer_before) {
+    row = hf_read_row(store, seq);
+    if (row.run_hash == run_hash)
+      continue; /* another revision of the same run */
+    int status = hf_read_line(store, seq, &row, &text, &line, reterr);
+    if (status != HF_OK)
+      return status;
+    if (!hf_piece_equal(line.run, of->run) && hf_piece_equal(line.stage, of->stage) &&
+        hf_piece_equal(line.dims, of->dims) && hf_piece_equal(line.group, of->group)) {
+      status = hf_read_make(store, seq, head, &row, &text, &line, 1, ret_record, reterr);
+      return status == HF_OK ? 1 : status;
+    }
+  }
+  return 0;
+}
+
+static int previous_of(hf_store *store, uint64_t seq, uint64_t head, const hf_buf *group,
+                       hf_record **ret_record, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_line line;
+  hf_row row;
+  int status = hf_read_line(store, seq, &row, &text, &line, reterr);
+  if (status != HF_OK)
+    return status;
+  if (line.op != HF_OP_SAVE)
+    return hf_err(reterr, HF_ENOTFOUND, store->path,
+                  "seq %llu is no snapshot (op %.*s); holdfast list shows those there are",
+                  (unsigned long long)seq, (int)line.op_text.bytes, line.op_text.text);
+  peer of = {line.run, line.stage, line.dims, line.group, seq};
+  if (group != NULL && !hf_piece_equal(line.group, hf_piece_of(group))) {
+    of.group = hf_piece_of(group);
+    of.below = head + 1;
+  }
+  return of.group.text == NULL ? 0 : find_previous(store, &of, head, ret_record, reterr);
+}
+
+int hf_prev_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *reterr) {
+  uint64_t head = 0;
+  int status = hf_read_begin(store, &head, reterr);
+  if (status != HF_OK)
+    return status;
+  if (seq == 0 || seq > head)
+    return hf_err(reterr, HF_ENOTFOUND, store->path, "there is no seq %llu; the head is %llu",
+                  (unsigned long long)seq, (unsigned long long)head);
+  return previous_of(store, seq, head, NULL, ret_record, reterr);
+}
+
+int hf_prev(hf_store *store, const hf_key *key, const char *group, hf_record **ret_record,
+            hf_error *reterr) {
+  uint64_t head = 0;
+  uint64_t seq = 0;
+  hf_autokeytext text = {0};
+  int status = hf_keytext_make(key, &text, reterr);
+  if (status == HF_OK && group != NULL)
+    status = hf_key_group_text(group, &text.group, reterr);
+  if (status == HF_OK)
+    status = hf_read_begin(store, &head, reterr);
+  if (status != HF_OK)
+    return status;
+  int got = hf_read_current(store, &text, head, &seq, reterr);
+  if (got < 0)
+    return got;
+  if (got == 1)
+    return previous_of(store, seq, head, group != NULL ? &text.group : NULL, ret_record, reterr);
+  if (group == NULL)
+    return hf_err(
+        reterr, HF_ENOTFOUND, store->path,
+        "there is no such snapshot; save it first, or say --group to ask before it is saved");
+  peer of = {hf_piece_of(&text.run), hf_piece_of(&text.stage), hf_piece_of(&text.dims),
+             hf_piece_of(&text.group), head + 1};
+  return find_previous(store, &of, head, ret_record, reterr);
+}

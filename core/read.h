@@ -1,0 +1,25 @@
+/* What the readers share. None of these holds a mutex when it returns. */
+#ifndef HF_CORE_READ_H
+#define HF_CORE_READ_H
+
+#include "store.h"
+
+/* Checks the handle and refreshes the view: everything acknowledged until now is in it. */
+int hf_read_begin(hf_store *store, uint64_t *ret_head, hf_error *reterr);
+
+/* A copy of a row; seq is at or below a head that hf_read_begin gave. */
+hf_row hf_read_row(hf_store *store, uint64_t seq);
+
+/* The row and the record's text, taken apart. */
+int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, hf_line *ret_line,
+                 hf_error *reterr);
+
+/* The public record, current or not as of seq `at`. */
+int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
+                 const hf_line *line, int with_document, hf_record **ret_record, hf_error *reterr);
+
+/* The current revision of a key as of `at`. 1, 0 or negative. */
+int hf_read_current(hf_store *store, const hf_keytext *key, uint64_t at, uint64_t *ret_seq,
+                    hf_error *reterr);
+
+#endif

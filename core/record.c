@@ -1,0 +1,263 @@
+#include "record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "json.h"
+#include "plant.h"
+
+#include "banned.h"
+
+static const struct {
+  const char *name;
+  hf_op op;
+} ops[] = {{"save", HF_OP_SAVE}, {"end", HF_OP_END}, {"mode", HF_OP_MODE}, {"lost", HF_OP_LOST}};
+
+static const char *op_name(hf_op op) {
+  for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+    if (ops[i].op == op)
+      return ops[i].name;
+  return "unknown";
+}
+
+/* ,"name":piece — where there is one */
+static void add_piece(hf_buf *out, const char *name, hf_piece piece) {
+  if (piece.text == NULL)
+    return;
+  (void)hf_buf_printf(out, ",\"%s\":", name);
+  (void)hf_buf_add(out, piece.text, piece.bytes);
+}
+
+int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
+  size_t start = out->used;
+  char id[HF_ID_CHARS + 1];
+  hf_id_format(&line->id, id);
+  (void)hf_buf_printf(out, "{\"v\":%d,\"op\":\"%s\",\"id\":\"%s\"", HF_RECORD_VERSION,
+                      op_name(line->op), id);
+  if (line->op == HF_OP_END) {
+    hf_id_format(&line->ends, id);
+    (void)hf_buf_printf(out, ",\"ends\":\"%s\"", id);
+  }
+  add_piece(out, "run_id", line->run);
+  add_piece(out, "stage", line->stage);
+  if (line->dims.text != NULL && line->dims.bytes > 2)
+    add_piece(out, "dims", line->dims);
+  add_piece(out, "group", line->group);
+  add_piece(out, "ts", line->ts);
+  add_piece(out, "at", line->at);
+  add_piece(out, "host", line->host);
+  (void)hf_buf_printf(out, ",\"pid\":%llu", (unsigned long long)line->pid);
+  if (line->legacy_seq != 0 || line->legacy_clock)
+    (void)hf_buf_printf(out, ",\"legacy\":{\"seq\":%llu,\"order\":\"%s\"}",
+                        (unsigned long long)line->legacy_seq, line->legacy_clock ? "clock" : "seq");
+  add_piece(out, "locker", line->locker);
+  add_piece(out, "mode", line->mode);
+  add_piece(out, "reason", line->reason);
+  if (line->has_sha256) {
+    char hex[HF_SHA256_CHARS + 1];
+    hf_hex(line->sha256, sizeof line->sha256, hex);
+    (void)hf_buf_printf(out, ",\"sha256\":\"%s\",\"size\":%llu", hex,
+                        (unsigned long long)line->size);
+  }
+  if (line->blob)
+    (void)hf_buf_add_text(out, ",\"blob\":true");
+  add_piece(out, "doc", line->doc);
+  if (out->failed != 0)
+    return hf_err_nomem(reterr);
+  uint32_t crc = hf_crc32c(0, out->data + start, out->used - start);
+  if (hf_buf_printf(out, ",\"crc\":\"%08x\"}", crc) != 0)
+    return hf_err_nomem(reterr);
+  if (out->used - start > HF_LINE_BYTES_MAX)
+    return hf_err(reterr, HF_EINTERNAL, NULL, "a record of %zu bytes is longer than any can be",
+                  out->used - start);
+  return HF_OK;
+}
+
+static int damaged(hf_error *reterr, const char *what) {
+  return hf_err(reterr, HF_EDAMAGED, NULL, "%s", what);
+}
+
+static int check_crc(const char *text, size_t bytes, hf_error *reterr) {
+  static const char before[] = ",\"crc\":\"";
+  if (bytes < HF_CRC_TAIL_BYTES + 2 || text[0] != '{')
+    return damaged(reterr, "the line is cut short");
+  const char *tail = text + bytes - HF_CRC_TAIL_BYTES;
+  uint8_t stored[4];
+  if (memcmp(tail, before, sizeof before - 1) != 0 || memcmp(tail + 16, "\"}", 2) != 0 ||
+      hf_unhex(tail + 8, 8, stored) != 0)
+    return damaged(reterr, "the line does not end in a crc: it is cut short or overwritten");
+  uint32_t want = (uint32_t)stored[0] << 24 | (uint32_t)stored[1] << 16 | (uint32_t)stored[2] << 8 |
+                  (uint32_t)stored[3];
+  if (hf_crc32c(0, text, bytes - HF_CRC_TAIL_BYTES) != want)
+    return damaged(reterr, "the crc does not match: a bit has changed");
+  return HF_OK;
+}
+
+static hf_piece piece_of(const hf_json *value) {
+  hf_piece piece = {value->text, value->bytes};
+  return piece;
+}
+
+static int is_name(const hf_json *name, const char *text) {
+  size_t bytes = strlen(text);
+  return name->bytes == bytes + 2 && memcmp(name->text + 1, text, bytes) == 0;
+}
+
+static int take_id(const hf_json *value, hf_id *ret_id) {
+  return value->type == HF_JSON_STRING && value->bytes == HF_ID_CHARS + 2
+             ? hf_id_parse(value->text + 1, HF_ID_CHARS, ret_id)
+             : -1;
+}
+
+static int take_sha256(const hf_json *value, hf_line *line) {
+  if (value->type != HF_JSON_STRING || value->bytes != HF_SHA256_CHARS + 2)
+    return -1;
+  line->has_sha256 = 1;
+  return hf_unhex(value->text + 1, HF_SHA256_CHARS, line->sha256);
+}
+
+static int take_legacy(const hf_json *value, hf_line *line) {
+  hf_json part;
+  if (value->type != HF_JSON_OBJECT)
+    return -1;
+  if (hf_json_member(value, "seq", &part) == 1 && hf_json_uint64(&part, &line->legacy_seq) != 0)
+    return -1;
+  if (hf_json_member(value, "order", &part) == 1)
+    line->legacy_clock = hf_json_string_equals(&part, "clock", 5);
+  return 0;
+}
+
+static int take_string(const hf_json *value, hf_piece *ret_piece) {
+  *ret_piece = piece_of(value);
+  return value->type == HF_JSON_STRING ? 0 : -1;
+}
+
+static hf_op op_of(hf_piece text) {
+  for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+    if (text.bytes == strlen(ops[i].name) && memcmp(text.text, ops[i].name, text.bytes) == 0)
+      return ops[i].op;
+  return HF_OP_UNKNOWN;
+}
+
+/* 0, or -1 where the member has another type than it must. Members that are not known are passed
+ * over. */
+static int take_member(const hf_json *name, const hf_json *value, hf_line *line,
+                       uint64_t *version) {
+  if (is_name(name, "v"))
+    return hf_json_uint64(value, version);
+  if (is_name(name, "op")) {
+    if (value->type != HF_JSON_STRING)
+      return -1;
+    line->op_text = (hf_piece){value->text + 1, value->bytes - 2};
+    line->op = op_of(line->op_text);
+    return 0;
+  }
+  if (is_name(name, "id"))
+    return take_id(value, &line->id);
+  if (is_name(name, "ends"))
+    return take_id(value, &line->ends);
+  if (is_name(name, "run_id"))
+    return take_string(value, &line->run);
+  if (is_name(name, "stage"))
+    return take_string(value, &line->stage);
+  if (is_name(name, "dims")) {
+    line->dims = piece_of(value);
+    return value->type == HF_JSON_OBJECT ? 0 : -1;
+  }
+  if (is_name(name, "group"))
+    return take_string(value, &line->group);
+  if (is_name(name, "ts"))
+    return take_string(value, &line->ts);
+  if (is_name(name, "at"))
+    return take_string(value, &line->at);
+  if (is_name(name, "host"))
+    return take_string(value, &line->host);
+  if (is_name(name, "pid"))
+    return hf_json_uint64(value, &line->pid);
+  if (is_name(name, "legacy"))
+    return take_legacy(value, line);
+  if (is_name(name, "locker"))
+    return take_string(value, &line->locker);
+  if (is_name(name, "mode"))
+    return take_string(value, &line->mode);
+  if (is_name(name, "reason"))
+    return take_string(value, &line->reason);
+  if (is_name(name, "sha256"))
+    return take_sha256(value, line);
+  if (is_name(name, "size"))
+    return hf_json_uint64(value, &line->size);
+  if (is_name(name, "blob")) {
+    line->blob = value->type == HF_JSON_TRUE;
+    return line->blob ? 0 : -1;
+  }
+  return 0;
+}
+
+int hf_line_mode_is_known(const hf_line *line) {
+  static const char publish[] = "\"publish\"";
+  return line->mode.bytes == sizeof publish - 1 &&
+         memcmp(line->mode.text, publish, sizeof publish - 1) == 0;
+}
+
+/* The name of a locker, between quotation marks. */
+static int is_scheme(hf_piece text) {
+  if (text.bytes < 3 || text.bytes > HF_LOCKER_NAME_BYTES_MAX + 2)
+    return 0;
+  for (size_t i = 1; i + 1 < text.bytes; i++) {
+    char c = text.text[i];
+    if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
+      return 0;
+  }
+  return 1;
+}
+
+/* "doc" comes last before "crc": its value is the rest, and need not be walked through. */
+static int take_document(const char *text, size_t bytes, const hf_json *root, size_t position,
+                         hf_line *line) {
+  static const char name[] = ",\"doc\":";
+  (void)root;
+  size_t end = bytes - HF_CRC_TAIL_BYTES;
+  const char *here = text + position;
+  if (position + sizeof name - 1 > end || memcmp(here, name, sizeof name - 1) != 0)
+    return 0;
+  line->doc = (hf_piece){here + sizeof name - 1, end - position - (sizeof name - 1)};
+  return 1;
+}
+
+int hf_line_decode(const char *text, size_t bytes, hf_line *ret_line, hf_error *reterr) {
+  hf_line line;
+  memset(&line, 0, sizeof line);
+  line.op = HF_OP_UNKNOWN;
+  line.dims = (hf_piece){"{}", 2};
+  int status = check_crc(text, bytes, reterr);
+  if (status != HF_OK)
+    return status;
+  hf_json root = {text, bytes, HF_JSON_OBJECT};
+  hf_json name;
+  hf_json value;
+  size_t position = 0;
+  uint64_t version = 0;
+  for (;;) {
+    if (position > 0 && take_document(text, bytes, &root, position, &line))
+      break;
+    if (hf_json_next(&root, &position, &name, &value) != 1)
+      break;
+    if (is_name(&name, "crc"))
+      break;
+    if (take_member(&name, &value, &line, &version) != 0)
+      return hf_err(reterr, HF_EDAMAGED, NULL, "the member %.*s has a value that it cannot have",
+                    (int)(name.bytes < 64 ? name.bytes : 64), name.text);
+  }
+  if (version != HF_RECORD_VERSION)
+    line.op = HF_OP_UNKNOWN;
+  if (line.op == HF_OP_SAVE &&
+      (line.run.text == NULL || line.stage.text == NULL || !line.has_sha256 ||
+       (line.blob ? line.doc.text != NULL : line.doc.bytes != line.size)))
+    return damaged(reterr, "the record lacks run_id, stage, sha256 or its document");
+  if (line.op == HF_OP_MODE && (!is_scheme(line.locker) || line.mode.text == NULL))
+    return damaged(reterr, "the record names no locker, or no mode");
+  *ret_line = line;
+  return HF_OK;
+}

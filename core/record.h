@@ -1,0 +1,77 @@
+/* Records: one line of JSON each, envelope and document, with a CRC-32C at its end
+ * (docs/FORMAT.md).
+ *
+ * A line never changes once it is published, and carries no seq: the file's name and the line's
+ * place give it. */
+#ifndef HF_CORE_RECORD_H
+#define HF_CORE_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "id.h"
+#include "key.h"
+
+enum {
+  HF_RECORD_VERSION = 1,
+  /* the longest envelope (every byte of every string escaped) and the longest inline document */
+  HF_LINE_BYTES_MAX = HF_DOC_INLINE_BYTES_MAX + 64 * 1024,
+  HF_CRC_TAIL_BYTES = 18, /* ,"crc":"01234567"} */
+};
+
+typedef enum hf_op {
+  HF_OP_SAVE,
+  HF_OP_END,    /* the attempt named by "ends" is not saved and never will be */
+  HF_OP_MODE,   /* from here on the store has another locker */
+  HF_OP_LOST,   /* stands where a repair found a record that cannot be read again */
+  HF_OP_UNKNOWN /* a newer version's: kept and counted by readers, refused by writers */
+} hf_op;
+
+/* What a line is made of. Absent pieces: text NULL. */
+typedef struct hf_line {
+  hf_op op;
+  hf_id id;
+  hf_piece op_text; /* without quotation marks */
+  hf_piece run;     /* with them, as in hf_keytext */
+  hf_piece stage;
+  hf_piece dims; /* "{}" where absent */
+  hf_piece group;
+  hf_piece ts;
+  hf_piece at;
+  hf_piece host;
+  uint64_t pid;
+  uint8_t sha256[32];
+  int has_sha256;
+  uint64_t size;
+  int blob;        /* the document is in blob/ */
+  hf_piece doc;    /* inline document */
+  hf_id ends;      /* HF_OP_END */
+  hf_piece locker; /* HF_OP_MODE, with quotation marks: a scheme */
+  hf_piece mode;   /* HF_OP_MODE, with them: "publish" */
+  uint64_t legacy_seq;
+  int legacy_clock;
+  hf_piece reason; /* HF_OP_LOST, HF_OP_END */
+} hf_line;
+
+/* Appends the line (without newline) of `line` to out; pieces are copied as they are. */
+int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr);
+
+/* Checks the CRC and takes the line apart; the pieces point into text. HF_EDAMAGED with what is
+ * wrong (place: ""), else HF_OK. A line of an unknown version or op with a right CRC is HF_OK with
+ * HF_OP_UNKNOWN. */
+int hf_line_decode(const char *text, size_t bytes, hf_line *ret_line, hf_error *reterr);
+
+/* Is the mode of an op "mode" one that this program can write in? */
+int hf_line_mode_is_known(const hf_line *line);
+
+/* The bytes of the envelope and document without ,"crc":"…"} : what follows is '}'. */
+static inline size_t hf_line_body_bytes(size_t line_bytes) {
+  return line_bytes - HF_CRC_TAIL_BYTES;
+}
+
+/* Makes the public record of a line. doc may be NULL; all is copied. */
+int hf_record_make(uint64_t seq, const char *line_text, size_t line_bytes, const hf_line *line,
+                   const char *doc, size_t doc_bytes, hf_record **ret_record, hf_error *reterr);
+
+#endif

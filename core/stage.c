@@ -1,0 +1,118 @@
+#include "stage.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "blob.h"
+#include "clock.h"
+#include "err.h"
+#include "file.h"
+#include "log.h"
+#include "sys.h"
+
+#include "banned.h"
+
+int hf_stage_write(hf_store *store, hf_staged *staged, hf_error *reterr) {
+  hf_buf_clear(&staged->text);
+  for (size_t i = 0; i < staged->count; i++) {
+    int status = hf_line_encode(&staged->attempt[i]->line, &staged->text, reterr);
+    if (status != HF_OK)
+      return status;
+    if (hf_buf_add_char(&staged->text, '\n') != 0)
+      return hf_err_nomem(reterr);
+  }
+  const hf_attempt *first = staged->attempt[0];
+  if (staged->count == 1 && !first->id_given)
+    memcpy(staged->name, first->id_text, sizeof staged->name);
+  else {
+    hf_id id;
+    int status = hf_id_make(&id, reterr);
+    if (status != HF_OK)
+      return status;
+    hf_id_format(&id, staged->name);
+  }
+  int status = hf_file_create(store->stage_fd, staged->name, staged->text.data, staged->text.used,
+                              1, reterr);
+  if (status != HF_OK) {
+    staged->name[0] = '\0';
+    hf_err_place_below(reterr, "stage");
+    return status == HF_EEXIST ? HF_EINTERNAL : status;
+  }
+  return HF_OK;
+}
+
+void hf_stage_remove(hf_store *store, hf_staged *staged) {
+  if (staged->name[0] != '\0')
+    (void)hf_sys_unlink(store->stage_fd, staged->name, 0);
+  staged->name[0] = '\0';
+}
+
+typedef struct sweep {
+  hf_store *store;
+  int64_t now_s; /* by the clock that gives the files their times */
+  unsigned swept;
+} sweep;
+
+/* The record of a left blob was committed: its writer may have died before it put the blob back (gc
+ * had taken it away). */
+static int replace_blob(hf_store *store, const char *name, hf_error *reterr) {
+  hf_id id;
+  if (hf_id_parse(name, HF_ID_CHARS, &id) != 0)
+    return HF_OK;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int status = hf_log_refresh(store, 0, reterr);
+  uint64_t seq = status == HF_OK ? hf_view_find_id(&store->view, &id) : 0;
+  hf_row row = {0};
+  if (seq != 0)
+    row = *hf_view_row(&store->view, seq);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  if (status != HF_OK || seq == 0 || (row.flags & HF_ROW_BLOB) == 0)
+    return status;
+  hf_autobuf text = {0};
+  hf_line line;
+  status = hf_log_load(store, seq, &row, &text, &line, reterr);
+  return status != HF_OK ? status : hf_blob_place(store, name, line.sha256, 1, reterr);
+}
+
+static int sweep_entry(void *context, const char *name, hf_error *reterr) {
+  sweep *work = context;
+  struct stat st;
+  (void)reterr;
+  if (hf_sys_fstatat(work->store->stage_fd, name, &st) != 0)
+    return HF_OK;
+  if (!S_ISREG(st.st_mode)) /* not ours: verify names it */
+    return HF_OK;
+  if ((int64_t)st.st_mtim.tv_sec + HF_STAGE_SWEEP_AGE_S > work->now_s)
+    return HF_OK;
+  const char *end = strrchr(name, '.');
+  hf_error why = HF_ERROR_INIT;
+  if (end != NULL && strcmp(end, ".blob") == 0 && replace_blob(work->store, name, &why) != HF_OK)
+    return HF_OK; /* left for the next sweep */
+  if (hf_sys_unlink(work->store->stage_fd, name, 0) == 0)
+    work->swept++;
+  return HF_OK;
+}
+
+int hf_stage_sweep(hf_store *store, hf_error *reterr) {
+  /* The age of a file is judged against a file made now: the server's clock may differ from ours.
+   */
+  sweep work = {store, 0, 0};
+  struct stat st;
+  char name[HF_ID_CHARS + 1];
+  hf_id id;
+  int status = hf_id_make(&id, reterr);
+  if (status != HF_OK)
+    return status;
+  hf_id_format(&id, name);
+  if (hf_file_create(store->stage_fd, name, "", 0, 0, NULL) != HF_OK)
+    return HF_OK; /* the save itself will say why nothing can be made here */
+  int failed = hf_sys_fstatat(store->stage_fd, name, &st);
+  (void)hf_sys_unlink(store->stage_fd, name, 0);
+  if (failed != 0)
+    return HF_OK;
+  work.now_s = (int64_t)st.st_mtim.tv_sec;
+  status = hf_dir_each(store->stage_fd, "stage", sweep_entry, &work, reterr);
+  if (work.swept > 0)
+    hf_store_log(store, HF_LOG_INFO, "swept %u files that dead writers left in stage/", work.swept);
+  return status;
+}

@@ -1,0 +1,30 @@
+/* stage/: files being prepared, one per commit, each written, fsynced and closed before it is
+ * linked. */
+#ifndef HF_CORE_STAGE_H
+#define HF_CORE_STAGE_H
+
+#include "attempt.h"
+#include "store.h"
+
+/* A staged file and the attempts whose lines it holds, in their order. */
+typedef struct hf_staged {
+  char name[HF_ID_CHARS + 1]; /* below stage/; "" while there is none */
+  hf_buf text;
+  hf_attempt *attempt[HF_BATCH_MAX];
+  size_t count;
+} hf_staged;
+
+/* Encodes the lines, writes stage/<name> durably. The name is the attempt's id, or a new one where
+ * several lines stand in it or where others may stage the same id. */
+int hf_stage_write(hf_store *store, hf_staged *staged, hf_error *reterr);
+
+/* Removes the staged name. It does not matter whether it is still there. */
+void hf_stage_remove(hf_store *store, hf_staged *staged);
+
+/* Removes what dead writers left in stage/ more than HF_STAGE_SWEEP_AGE_S ago. Only unlinks,
+ * answers nobody: a writer that was merely slow finds its name gone and looks for its id. A left
+ * blob is first put in place if its record was committed. */
+enum { HF_STAGE_SWEEP_AGE_S = 3600 };
+int hf_stage_sweep(hf_store *store, hf_error *reterr);
+
+#endif

@@ -1,0 +1,88 @@
+/* An open store. Its parts: view (what is known of the log), log (files and marks), stage, publish,
+ * commit (the queue of savers and its leader).
+ *
+ * Mutexes, in the order in which they are taken: queue_mutex, never with another one; view_mutex;
+ * locker_mutex. */
+#ifndef HF_CORE_STORE_H
+#define HF_CORE_STORE_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include <holdfast/holdfast.h>
+
+#include "manifest.h"
+#include "view.h"
+
+struct hf_attempt;
+struct hf_opened_locker;
+
+struct hf_store {
+  pid_t owner_pid;
+  char *path; /* absolute */
+  hf_manifest manifest;
+  hf_fs fs;
+  /* not on the list of local filesystems: no return value is trusted, no absent name looked up */
+  int shared;
+  int rename_mode;
+  uint64_t document_bytes_max;
+  hf_log_fn log;
+  void *log_context;
+  char host[128]; /* as a JSON string, with quotation marks */
+
+  int root_fd;
+  int stage_fd; /* opened by the first save: readers need no right to write */
+  int log_fd;
+  int tile_fd;
+  int blob_fd;
+  int log_mark_fd; /* local filesystems: kept open; shared: -1, opened afresh for each look */
+  int tile_mark_fd;
+  int log_mark_write_fd;
+
+  const hf_config *config; /* NULL: the built-in defaults */
+  pthread_mutex_t locker_mutex;
+  /* opened by the first save, replaced where the log says so: store_locker.h */
+  struct hf_opened_locker *locker;
+  char *purpose;
+  int ready_to_stage; /* under locker_mutex, as the following */
+  int ready_to_write;
+
+  pthread_mutex_t view_mutex;
+  hf_view view;
+  uint64_t mark_length;  /* of log/mark, when last looked at */
+  uint64_t durable_head; /* the names up to here are known to be durable */
+
+  pthread_mutex_t queue_mutex;
+  struct hf_attempt *queue_first;
+  struct hf_attempt *queue_last;
+  int has_leader;
+
+  /* the leader's alone: under which grant of which locker it commits, and how often the backend's
+   * counter was wrong */
+  struct hf_opened_locker *turn_opened; /* NULL: the turn is taken without it */
+  const hf_locker_ops *turn_ops;
+  void *turn_locker;
+  char turn_scheme[HF_LOCKER_NAME_BYTES_MAX + 1]; /* the store's locker when the turn began */
+  const hf_grant *turn_grant;
+  uint64_t counter_repairs;
+  int64_t counter_told_ms;
+};
+
+/* HF_EFORKED where this process did not open the store. Every public function asks first. */
+int hf_store_check(const hf_store *store, hf_error *reterr);
+
+/* Puts the store's path before the error's place; a server's ("redis://..."), a whole path's, and
+ * the configuration's ("lockers.redis") stay as they are. */
+void hf_store_name_in_error(const hf_store *store, hf_error *reterr);
+
+/* Opens stage/, probes a mount that is not local. Once; thread-safe. */
+int hf_store_prepare_to_stage(hf_store *store, hf_error *reterr);
+
+/* That, reads the log, opens the locker, sweeps old leftovers. Once; thread-safe. */
+int hf_store_prepare_to_write(hf_store *store, hf_error *reterr);
+
+/* Sends a line to the caller's log. */
+void hf_store_log(const hf_store *store, hf_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,60 @@
+#include "tile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "err.h"
+#include "file.h"
+#include "mark.h"
+#include "plant.h"
+#include "sys.h"
+
+#include "banned.h"
+
+void hf_tile_name(uint64_t tile, char name[HF_TILE_NAME_BYTES]) {
+  (void)snprintf(name, HF_TILE_NAME_BYTES, "%03llu/%llu.jsonl",
+                 (unsigned long long)(tile / HF_TILES_PER_FOLDER), (unsigned long long)tile);
+}
+
+int hf_tile_mark_length(hf_store *store, uint64_t *ret_tiles, hf_error *reterr) {
+  return hf_mark_length(store, store->tile_fd, store->tile_mark_fd, "tile/" HF_MARK_NAME, ret_tiles,
+                        reterr);
+}
+
+int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) {
+  char name[HF_TILE_NAME_BYTES];
+  hf_tile_name(tile, name);
+  int got = hf_file_read(store->tile_fd, name, HF_LOG_FILE_BYTES_MAX, out, reterr);
+  if (got < 0)
+    hf_err_place_below(reterr, "tile");
+  return got;
+}
+
+int hf_tile_line_at(hf_store *store, uint64_t seq, hf_buf *out, hf_error *reterr) {
+  uint64_t tiles = 0;
+  if (HF_PLANTED(IGNORE_TILE))
+    return 0;
+  int status = hf_tile_mark_length(store, &tiles, reterr);
+  if (status != HF_OK)
+    return status;
+  if (hf_tile_of(seq) >= tiles)
+    return 0;
+  hf_autobuf text = {0};
+  hf_lines lines;
+  char name[HF_TILE_NAME_BYTES];
+  hf_tile_name(hf_tile_of(seq), name);
+  int got = hf_tile_read(store, hf_tile_of(seq), &text, reterr);
+  if (got < 0)
+    return got;
+  hf_lines_split(got == 1 ? text.data : "", text.used, HF_TILE_RECORDS, &lines);
+  size_t i = (size_t)((seq - 1) % HF_TILE_RECORDS);
+  if (!lines.line[i].intact)
+    return hf_err(reterr, HF_EDAMAGED, name,
+                  "the tile's line for seq %llu cannot be read; run holdfast verify",
+                  (unsigned long long)seq);
+  return hf_buf_add(out, text.data + lines.line[i].offset, lines.line[i].bytes) != 0
+             ? hf_err_nomem(reterr)
+             : 1;
+}

@@ -1,0 +1,175 @@
+/* Holdfast: work on a whole store: import, export, verify, doctor. */
+#ifndef HOLDFAST_ADMIN_H
+#define HOLDFAST_ADMIN_H
+
+#include <holdfast/holdfast.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How far it is: `done` of `total` (0: unknown) `what` ("snapshots", "records"). Called from the
+ * caller's thread now and then. A result that is not 0 stops the work: HF_ECANCELLED. */
+typedef int (*hf_progress_fn)(void *context, const char *what, uint64_t done, uint64_t total);
+
+/* ---- import ---------------------------------------------------------------------------------- */
+
+typedef struct hf_import_options {
+  int dry_run; /* read and count, save nothing */
+  int64_t timeout_ms;
+  hf_progress_fn progress; /* NULL: none */
+  void *progress_context;
+  hf_log_fn log; /* warnings: clock-ordered entries, a double. NULL: none */
+  void *log_context;
+} hf_import_options;
+
+typedef struct hf_import_report {
+  uint64_t files;         /* index files that were read */
+  uint64_t read;          /* entries in them */
+  uint64_t doubles;       /* entries that were the same snapshot as another entry */
+  uint64_t imported;      /* saved now (dry run: would be saved) */
+  uint64_t present;       /* were in the store already */
+  uint64_t clock_ordered; /* snapshots whose order was taken from clocks */
+  uint64_t nan_to_null;   /* NaN, Infinity and -Infinity turned into null */
+} hf_import_report;
+
+/* Imports older indexes (snapshot_index.json; a folder: every one below it) and what hf_export
+ * wrote as "index". All paths are read and checked before the first save. Idempotent, and resumable
+ * after SIGKILL at any instant: what is there already is found, not doubled. *ret_report is written
+ * on success, and on failure as far as it came.
+ * Errors: HF_EDOC (place: file, line and column; nothing of any path is imported), HF_ENOTFOUND (no
+ * index there), those of hf_save. */
+HF_API int hf_import(hf_store *store, const char *const *paths, size_t paths_count,
+                     const hf_import_options *options, hf_import_report *ret_report,
+                     hf_error *reterr);
+
+/* ---- export ---------------------------------------------------------------------------------- */
+
+typedef enum hf_export_format {
+  /* the older run_id:stage form, current revisions; hf_import gives the same snapshots back */
+  HF_EXPORT_INDEX,
+  HF_EXPORT_JSONL, /* one object a line: envelope and document, every revision */
+  HF_EXPORT_CSV    /* RFC 4180: the envelopes of current revisions */
+} hf_export_format;
+
+/* Takes a piece of the output. A result that is not 0 stops: HF_EIO, with sys_errno = errno. */
+typedef int (*hf_write_fn)(void *context, const char *bytes, size_t count);
+
+typedef struct hf_export_options {
+  hf_export_format format;
+  hf_progress_fn progress; /* NULL: none */
+  void *progress_context;
+} hf_export_options;
+
+HF_API int hf_export(hf_store *store, const hf_export_options *options, hf_write_fn write,
+                     void *write_context, uint64_t *ret_count, hf_error *reterr);
+
+/* ---- verify ---------------------------------------------------------------------------------- */
+
+typedef struct hf_finding {
+  /* One word, stable (docs/FORMAT.md lists them). Damage: "bit-flip", "cut-short", "missing",
+   * "foreign", "edge", "tile", "mark", "manifest", "blob-gone", "blob-altered", "document",
+   * "envelope", "double-id", "ended", "unreadable". Remarks: "leftover", "lost", "unknown";
+   * "manifest", "mark" and "tile" may be one, too. */
+  const char *kind;
+  uint64_t seq;     /* 0: no single record */
+  const char *path; /* below the store */
+  const char *text; /* for people: what is wrong and what to do */
+  int damage;       /* 1: counts as damage; 0: a remark (a leftover of a killed writer ...) */
+  int repaired;     /* 1: --repair has dealt with it */
+} hf_finding;
+
+typedef void (*hf_finding_fn)(void *context, const hf_finding *finding);
+
+typedef struct hf_verify_options {
+  int deep; /* read every document: parse it strictly, check its SHA-256 and every blob */
+  /* copy what is damaged to quarantine/, then make the store usable again; deletes nothing */
+  int repair;
+  const hf_config *config;
+  int64_t timeout_ms; /* repair: for the lock */
+  hf_finding_fn finding;
+  void *finding_context;
+  hf_progress_fn progress; /* NULL: none */
+  void *progress_context;
+} hf_verify_options;
+
+typedef struct hf_verify_report {
+  uint64_t head;
+  uint64_t records; /* read and found intact */
+  uint64_t snapshots;
+  uint64_t blobs;
+  uint64_t damaged;  /* findings that are damage */
+  uint64_t remarks;  /* findings that are not */
+  uint64_t repaired; /* of the damaged; fewer: something is left to do, its finding says what */
+} hf_verify_report;
+
+/* Checks a store. Returns HF_OK when it was read to its end, whatever was found: see
+ * ret_report->damaged. Without repair nothing is changed. Works on a store that hf_open refuses. */
+HF_API int hf_verify(const char *path, const hf_verify_options *options,
+                     hf_verify_report *ret_report, hf_error *reterr);
+
+/* ---- doctor ---------------------------------------------------------------------------------- */
+
+typedef enum hf_verdict { HF_VERDICT_GOOD, HF_VERDICT_CAUTION, HF_VERDICT_BAD } hf_verdict;
+
+typedef struct hf_check {
+  const char *name; /* stable: "filesystem", "options", "link", "rename", "fsync-file", ... */
+  hf_verdict verdict;
+  const char *text; /* for people */
+  /* the figure that was measured, in the unit of `unit`; 0 where there is none */
+  double value;
+  const char *unit; /* "us", "bytes", ...; "" where there is none */
+} hf_check;
+
+typedef void (*hf_check_fn)(void *context, const hf_check *check);
+
+/* Tries, in a scratch folder below `path` that it removes, whether a store is safe here. path is a
+ * folder, or a store. *ret_verdict is the worst of the checks'. */
+HF_API int hf_doctor(const char *path, const hf_config *config, hf_check_fn check, void *context,
+                     hf_verdict *ret_verdict, hf_error *reterr);
+
+/* ---- doctor, by several at once -------------------------------------------------------------- */
+
+enum { HF_PEERS_MAX = 16, HF_PEER_TIMEOUT_MS_DEFAULT = 60000, HF_PEER_SILENCE_MS_MAX = 20000 };
+
+typedef struct hf_peer_options {
+  unsigned peers; /* so many take part, this one included: 2 to HF_PEERS_MAX; 0: 2 */
+  /* how long to wait for the others to come (negative: HF_PEER_TIMEOUT_MS_DEFAULT); one that is
+   * silent for as long, or for HF_PEER_SILENCE_MS_MAX, is gone */
+  int64_t timeout_ms;
+  /* 1: keep the result: in the store's manifest, or in a file of the folder that hf_init takes into
+   * the manifest of a store that is made there */
+  int record;
+  const hf_config *config; /* NULL: built-in defaults; for the store's locker (record) */
+  hf_check_fn check;       /* NULL: none */
+  void *check_context;
+  hf_progress_fn progress; /* NULL: none. "peers": found of wanted; "steps" */
+  void *progress_context;
+  hf_log_fn log; /* what a killed peer has left. NULL: silence */
+  void *log_context;
+} hf_peer_options;
+
+typedef struct hf_peer_result {
+  hf_verdict verdict; /* the worst of the checks' */
+  int safe;           /* 1: a store is safe here, with the locker that is named */
+  unsigned peers;
+  unsigned hosts;     /* different ones among them: of one alone nothing follows for several */
+  const char *locker; /* "flock" or "redis"; NULL where none makes a store safe. Static */
+  char text[1024];    /* the verdict, for people */
+  char json[1024];    /* what is recorded: one JSON object */
+} hf_peer_result;
+
+/* Two processes or more call it on the same folder (or store) at once, each on a host of its own:
+ * they find each other through the folder, race for names, try whether locks exclude, measure how
+ * late a name or a length is seen, and compare clocks. Each gets the same checks and the same
+ * result. Everything lies in DIR/doctor-peer, and is removed.
+ * Errors: HF_ENOTFOUND (nobody came in time), HF_EINVAL (the others wait for another number of
+ * peers), HF_EIO (also: a peer is gone), HF_ECANCELLED (by progress), HF_EVERSION (a peer is
+ * another program), HF_ELOCK, HF_EBACKEND (record: the store's lock). */
+HF_API int hf_doctor_peer(const char *path, const hf_peer_options *options,
+                          hf_peer_result *ret_result, hf_error *reterr);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,202 @@
+"""Which locker a store has: one for all who save, and how it is changed."""
+
+import json
+import os
+import subprocess
+import threading
+
+from support import FAILED, LOCK, USAGE, Case, main
+
+
+class Show(Case):
+    def test_as_it_was_made(self):
+        self.assertEqual(self.run_ok("locker").out, "flock\n")
+        self.assertEqual(self.run_ok("--json", "locker", "show").json,
+                         {"locker": "flock", "seq": 0, "manifest": "flock"})
+
+    def test_wrong_use(self):
+        for words, says in ((("locker", "other"), "neither show nor set"), (("locker", "set"), "give one locker"),
+                            (("locker", "set", "none", "flock"), None), (("locker", "show", "x"), "takes nothing"),
+                            (("locker", "--force"), "takes nothing"),
+                            (("locker", "set", "bogus"), "bogus; there are flock")):
+            self.run_bad(USAGE, *words, says=says)
+
+
+class Set(Case):
+    def setUp(self):
+        super().setUp()
+        out = self.run_ok("init", self.path("other"), "--locker", "none", "--force", store=None).out
+        self.filesystem = [line.split(" ", 1)[1] for line in out.splitlines() if line.startswith("filesystem")][0]
+
+    def configure(self, locker):
+        self.env["HOLDFAST_CONFIG"] = self.write("config.json", json.dumps({"filesystems": {self.filesystem: locker}}))
+
+    def test_changes(self):
+        self.save("a", "s", {"a": 1})
+        self.assertEqual(self.run_ok("locker", "set", "none").out, "none, since seq 2\n")
+        self.assertEqual(self.run_ok("locker", "set", "none").out, "none already\n")
+        self.assertEqual(self.run_ok("--json", "locker", "set", "none").json,
+                         {"locker": "none", "changed": False, "seq": 2})
+        self.assertEqual(self.save("b", "s", {"b": 1}), 3)
+        self.assertEqual(self.run_ok("--json", "locker", "set", "flock").json,
+                         {"locker": "flock", "changed": True, "seq": 4})
+        self.assertEqual(self.run_ok("--json", "locker").json, {"locker": "flock", "seq": 4, "manifest": "flock"})
+        records = self.run_ok("--json", "list", "--all-records").jsonl
+        self.assertEqual([record["op"] for record in records], ["save", "mode", "save", "mode"])
+        meta = self.run_ok("get", "--seq", "2", "--meta").json
+        self.assertEqual((meta["op"], meta["locker"], meta["mode"]), ("mode", "none", "publish"))
+        self.assertEqual([line["seq"] for line in self.run_ok("--json", "list").jsonl], [1, 3])
+        self.run_ok("verify", "--deep")
+        self.assertEqual(self.run_ok("--json", "lock", "status").json["locker"], "flock")
+
+    def test_the_log_decides(self):
+        """A manifest of before, as a crash leaves it, or a backup that was put back."""
+        manifest = os.path.join(self.store, "holdfast.json")
+        with open(manifest, "rb") as file:
+            before = file.read()
+        self.run_ok("locker", "set", "none")
+        with open(manifest, "wb") as file:
+            file.write(before)
+        os.remove(os.path.join(self.store, "lock"))
+        self.assertIn("none, since seq 1 (the manifest still says flock", self.run_ok("locker").out)
+        self.assertEqual(self.save("a", "s", {}), 2)
+        self.assertFalse(os.path.exists(os.path.join(self.store, "lock")))  # flock was not asked
+        self.run_ok("locker", "set", "none")
+        self.assertEqual(self.run_ok("locker").out, "none, since seq 1\n")
+
+    def leave_manifest(self):
+        """Sets none, and puts the manifest back: as a crash between the record and the manifest leaves it."""
+        manifest = os.path.join(self.store, "holdfast.json")
+        with open(manifest, "rb") as file:
+            before = file.read()
+        self.run_ok("locker", "set", "none")
+        with open(manifest, "wb") as file:
+            file.write(before)
+        return manifest
+
+    def test_verify_tells_of_a_manifest_that_was_not_told(self):
+        self.leave_manifest()
+        findings = self.run_ok("--json", "verify", "--deep").json["findings"]
+        self.assertEqual([(f["kind"], f["seq"], f["damage"]) for f in findings], [("manifest", 1, False)], findings)
+        self.assertIn("locker set none", findings[0]["text"])
+        self.run_ok("locker", "set", "none")
+        self.assertEqual(self.run_ok("--json", "verify").json["findings"], [])
+
+    def test_a_lost_record(self):
+        """What is left of the change then is the manifest, and it does not decide."""
+        self.save("a", "s", {"a": 1})
+        self.run_ok("locker", "set", "none")
+        os.remove(os.path.join(self.store, "log", "%020d.json" % 2))
+        self.assertEqual(self.run_any("verify", "--repair").status, FAILED)
+        findings = self.run_ok("--json", "verify").json["findings"]
+        self.assertEqual([f["kind"] for f in findings], ["lost", "manifest"], findings)
+        self.assertIn("seq 2 gave the store the locker none", findings[1]["text"])
+
+    def test_a_repaired_manifest_says_what_the_log_says(self):
+        with open(self.leave_manifest(), "r+b") as file:
+            file.write(b'{"format":1,"u')
+            file.truncate()
+        self.assertEqual(self.run_any("verify", "--repair").status, FAILED)  # there was damage
+        manifest = self.manifest()
+        self.assertEqual((manifest["locker"], manifest["locker_seq"]), ("none", 1))
+        self.run_ok("verify")
+        self.assertEqual(self.run_ok("locker").out, "none, since seq 1\n")
+
+    def test_a_locker_that_the_store_has_left_is_asked_by_nobody(self):
+        """The store was made with a Redis that is gone for good, and its manifest still says so."""
+        self.store = self.path("of-redis")
+        self.env["HOLDFAST_REDIS_URL"] = "redis://127.0.0.1:1"
+        self.run_ok("init", self.store, "--locker", "redis", store=None)
+        manifest = os.path.join(self.store, "holdfast.json")
+        with open(manifest, "rb") as file:
+            before = file.read()
+        result = self.run_any("locker", "set", "none", "--timeout", "200ms")
+        self.assertEqual(result.status, LOCK, result)
+        forced = self.run_ok("locker", "set", "none", "--force", "--timeout", "200ms")
+        self.assertEqual(forced.out, "none, since seq 1\n")
+        with open(manifest, "wb") as file:
+            file.write(before)
+        self.run_ok("verify", "--repair", "--timeout", "200ms")
+        self.assertEqual(self.save("a", "s", {}, "--timeout", "200ms"), 2)
+        self.assertEqual(self.run_ok("lock", "status").out, "free\n")
+
+    def test_doctor(self):
+        self.leave_manifest()
+        checks = {c["name"]: c for c in self.run_any("--json", "doctor", self.store, store=None).json["checks"]}
+        self.assertIn("none: excludes nobody", checks["locker"]["text"])
+        self.assertNotIn("configuration", checks)
+        self.configure("flock")
+        checks = {c["name"]: c for c in self.run_any("--json", "doctor", self.store, store=None).json["checks"]}
+        self.assertEqual(checks["configuration"]["verdict"], "bad")
+        self.assertIn("config.json says flock", checks["configuration"]["text"])
+
+    def test_export_and_import_pass_it_over(self):
+        self.save("a", "s", {"a": 1})
+        self.run_ok("locker", "set", "none")
+        self.save("b", "s", {"b": 1})
+        index = self.write("snapshot_index.json", self.run_ok("export", "--format", "index").out)
+        self.assertEqual([line["seq"] for line in self.run_ok("export", "--format", "jsonl").jsonl], [1, 3])
+        other = self.path("other-store")
+        self.run_ok("init", other, "--locker", "flock", store=None)
+        self.run_ok("import", index, store=other)
+        self.assertEqual([r["op"] for r in self.run_ok("--json", "list", "--all-records", store=other).jsonl],
+                         ["save", "save"])
+
+    def test_a_configuration_that_says_otherwise(self):
+        self.save("a", "s", {})
+        self.configure("none")
+        result = self.run_bad(USAGE, "save", "--run-id", "b", "--stage", "s", "-", input="{}",
+                              says=["locker is flock", "config.json says none", "locker set none", "Nothing was saved"])
+        self.assertIn(self.filesystem, result.err)
+        self.assertEqual(self.head(), 1)  # reading works
+        self.run_bad(USAGE, "locker", "set", "redis",
+                     says=["config.json says none", "could not save any more", "change that entry first"])
+        self.assertEqual(self.run_ok("locker", "set", "none").out, "none, since seq 2\n")
+        self.assertEqual(self.save("b", "s", {}), 3)
+        self.configure("flock")
+        self.run_bad(USAGE, "init", self.path("new"), "--locker", "none", store=None,
+                     says=["config.json says flock", "--locker"])
+        self.run_ok("init", self.path("new"), "--locker", "flock", store=None)
+        self.run_bad(USAGE, "save", "--run-id", "c", "--stage", "s", "-", input="{}", says="locker is none")
+
+    def test_one_that_cannot_be_reached(self):
+        self.run_bad(USAGE, "locker", "set", "redis", says="HOLDFAST_REDIS_URL")
+        self.env["HOLDFAST_REDIS_URL"] = "redis://127.0.0.1:1"
+        result = self.run_any("locker", "set", "redis", "--timeout", "200ms")
+        self.assertNotIn(result.status, (0, FAILED))
+        self.assertIn("cannot reach Redis", result.err)
+        self.assertEqual(self.run_ok("locker").out, "flock\n")
+        self.assertEqual(self.head(), 0)
+
+    def test_with_writers_at_work(self):
+        stop = threading.Event()
+        failures = []
+        saved = []
+
+        def write(number):
+            for i in range(1000):
+                if stop.is_set():
+                    return
+                done = subprocess.run(self.command(["save", "--run-id", f"w{number}-{i}", "--stage", "s", "-"],
+                                                   self.store), input=b"{}", env=self.env, capture_output=True,
+                                      timeout=120, check=False)
+                if done.returncode != 0 or done.stderr:
+                    failures.append(done.stderr)
+                saved.append(int(done.stdout or 0))
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for i in range(12):
+            self.run_ok("locker", "set", "none" if i % 2 == 0 else "flock")
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+        self.assertEqual(len(saved), len(set(saved)))
+        self.assertEqual(self.head(), len(saved) + 12)
+        self.run_ok("verify", "--deep")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""On a terminal: progress, tables that fit, and questions. Without one: none of them."""
+
+import fcntl
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import time
+import unicodedata
+
+from support import DONE, FAILED, Case, main
+
+
+class Terminal(Case):
+    def on_terminal(self, *args, answer=None, columns=80, stdout_too=True):
+        """Runs with stdin, stderr and, if asked, stdout on a terminal: status, shown, stdout."""
+        try:
+            master, slave = pty.openpty()
+        except OSError as error:  # a chroot without devpts
+            self.skipTest(f"no terminal can be made here: {error}")
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = self.popen(
+            *args, stdin=slave, stderr=slave, stdout=slave if stdout_too else subprocess.PIPE
+        )
+        os.close(slave)
+        shown = b""
+        deadline = time.monotonic() + 120
+        out = b""
+        while time.monotonic() < deadline:
+            ready, _, _ = select.select([master], [], [], 0.1)
+            if ready:
+                try:
+                    piece = os.read(master, 65536)
+                except OSError:  # the other end is closed
+                    break
+                if not piece:
+                    break
+                shown += piece
+            if answer is not None and b"[y/N] " in shown:
+                os.write(master, answer)
+                answer = None
+        if not stdout_too:
+            out = process.stdout.read()
+            process.stdout.close()
+        status = process.wait(60)
+        os.close(master)
+        return status, shown.decode("utf-8"), out.decode("utf-8")
+
+    def big_index(self, count):
+        return self.write(
+            "snapshot_index.json",
+            json.dumps(
+                {
+                    f"r{i}:S": {"run_id": f"r{i}", "stage": "S", "snapshot_seq": i}
+                    for i in range(1, count + 1)
+                }
+            ),
+        )
+
+    def test_progress_of_an_import(self):
+        path = self.big_index(20000)
+        status, shown, out = self.on_terminal("import", path, stdout_too=False)
+        self.assertEqual(status, DONE)
+        self.assertRegex(shown, r"\r\d+( of \d+)? \w+")
+        self.assertTrue(shown.endswith("\r"), repr(shown[-100:]))  # and it is taken away
+        self.assertIn("imported: 20000\n", out)
+        status, shown, _ = self.on_terminal("--quiet", "import", path, stdout_too=False)
+        self.assertEqual((status, shown), (DONE, ""))
+
+    def test_no_progress_in_a_pipe(self):
+        path = self.big_index(2000)
+        self.assertEqual(self.run_ok("import", path).err, "")
+
+    def test_progress_of_a_verify(self):
+        self.run_ok("import", self.big_index(20000))
+        status, shown, out = self.on_terminal("verify", "--deep", stdout_too=False)
+        self.assertEqual((status, out), (DONE, ""))
+        self.assertRegex(shown, r"\r\d+( of \d+)? \w+")
+
+    @staticmethod
+    def columns(text):
+        return sum(
+            0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+            for c in text
+        )
+
+    def test_a_table_fits(self):
+        for run in ("short", "long" * 30, "宽" * 60, "e\u0301" * 100, "宽x" * 20):
+            self.save(run, "stage-" + "x" * 40, {}, "--dim", "name=" + "v" * 100)
+        for columns in (80, 100, 120):
+            status, shown, _ = self.on_terminal("list", columns=columns)
+            self.assertEqual(status, DONE)
+            lines = shown.replace("\r\n", "\n").splitlines()
+            self.assertEqual(len(lines), 6)
+            for line in lines:
+                self.assertLessEqual(self.columns(line), columns, line)
+            self.assertIn("…", shown)
+            self.assertIn("short", shown)
+        wide = self.run_ok("list").out
+        self.assertIn("long" * 30, wide)
+        self.assertNotIn("…", wide)
+
+    def held(self):
+        self.save("before", "s", {})
+        lock = open(os.path.join(self.store, "lock"), "rb+")
+        self.addCleanup(lock.close)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def save_status(self):
+        args = ("save", "--run-id", "r", "--stage", "s", "--timeout", "100ms", "-")
+        return self.run_any(*args, input="{}").status
+
+    def test_break_asks(self):
+        self.held()
+        for answer in (b"n\n", b"\n", b"\x04"):
+            status, shown, _ = self.on_terminal("lock", "break", answer=answer)
+            self.assertEqual(status, FAILED, shown)
+            self.assertIn("held by", shown)
+            self.assertIn("not broken", shown)
+            self.assertEqual(self.save_status(), 5)
+        status, shown, out = self.on_terminal("lock", "break", answer=b"y\n", stdout_too=False)
+        self.assertEqual((status, out), (DONE, "broken\n"), shown)
+        self.assertEqual(self.save_status(), DONE)
+
+    def test_break_of_a_free_lock_asks_nothing(self):
+        self.save("before", "s", {})
+        status, shown, out = self.on_terminal("lock", "break", stdout_too=False)
+        self.assertEqual((status, shown, out), (DONE, "", "free\n"))
+
+
+if __name__ == "__main__":
+    main()

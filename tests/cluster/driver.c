@@ -1,0 +1,185 @@
+/* See driver.h. */
+#include "driver.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  EXIT_FAILED = 1,
+  EXIT_USAGE = 2,
+  REOPEN_ONE_IN = 400, /* operations: a handle that is old and one that is new must agree */
+  RESOLVE_ONE_IN = 60,
+  FAILURE_SLEEP_MS = 10, /* after an answer that says "not now" */
+  FAILURE_SLEEP_MS_MAX = 200,
+  SETTLE_TRIES = 100,
+};
+
+volatile sig_atomic_t driver_stopped;
+
+void driver_fail(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  (void)fputs("driver: ", stderr);
+  (void)vfprintf(stderr, format, arguments);
+  (void)fputs("\n", stderr);
+  va_end(arguments);
+  exit(EXIT_FAILED);
+}
+
+void driver_saw(driver *me, uint64_t seq) {
+  if (me->head < seq)
+    me->head = seq;
+}
+
+static void stop(int signal_number) {
+  (void)signal_number;
+  driver_stopped = 1;
+}
+
+static void sleep_us(uint64_t us) {
+  struct timespec time = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
+  (void)nanosleep(&time, NULL);
+}
+
+static void open_store(driver *me) {
+  history_line line;
+  hf_error error = HF_ERROR_INIT;
+  hf_open_options options = {
+      .config = me->config, .purpose = "driver", .log = history_log, .log_context = me};
+  if (hf_open(me->options.store, &options, &me->store, &error) != HF_OK)
+    driver_fail("hf_open: %s: %s: %s", hf_status_name(error.code), error.place, error.message);
+  history_begin(&line, "open", history_now_ns());
+  history_write(me, &line);
+}
+
+static int is_enough(const driver *me, int64_t began_ns) {
+  const driver_options *options = &me->options;
+  return driver_stopped || (options->saves > 0 && me->saves >= options->saves) ||
+         (options->ops > 0 && me->ops >= options->ops) ||
+         (options->seconds > 0 &&
+          history_now_ns() - began_ns > (int64_t)options->seconds * 1000000000);
+}
+
+static void work_once(driver *me) {
+  if (me->unsure_count > 0)
+    (void)driver_settle_unsure(me);
+  if (driver_below(me, REOPEN_ONE_IN) == 0) {
+    hf_close(&me->store);
+    open_store(me);
+  }
+  if (driver_below(me, 100) < me->options.reads)
+    driver_read_something(me);
+  else if (driver_below(me, RESOLVE_ONE_IN) == 0)
+    driver_resolve_something(me);
+  else
+    driver_save_something(me);
+  if (me->failures > 0) {
+    uint64_t ms = FAILURE_SLEEP_MS * me->failures;
+    ms = ms < FAILURE_SLEEP_MS_MAX ? ms : FAILURE_SLEEP_MS_MAX;
+    sleep_us(1000 * ms / 2 + driver_below(me, 1000 * ms));
+  } else if (me->options.think_us > 0)
+    sleep_us(driver_below(me, me->options.think_us));
+}
+
+static void work(driver *me) {
+  int64_t began_ns = history_now_ns();
+  while (!is_enough(me, began_ns))
+    work_once(me);
+  for (int i = 0; i < SETTLE_TRIES && !driver_settle_unsure(me); i++)
+    sleep_us(1000 * FAILURE_SLEEP_MS_MAX);
+}
+
+/* ---- options ---- */
+
+static uint64_t to_number(const char *text) {
+  char *end = NULL;
+  uint64_t value = strtoull(text, &end, 10);
+  if (end == text || *end != '\0') {
+    (void)fprintf(stderr, "driver: %s is not a number\n", text);
+    exit(EXIT_USAGE);
+  }
+  return value;
+}
+
+static _Noreturn void usage(const char *what) {
+  (void)fprintf(stderr, "driver: %s: is no option, has no value or is wrong (see driver.h)\n",
+                what);
+  exit(EXIT_USAGE);
+}
+
+static int64_t to_signed(const char *text) {
+  return text[0] == '-' ? -(int64_t)to_number(text + 1) : (int64_t)to_number(text);
+}
+
+static void read_options(int argc, char **argv, driver_options *options) {
+  const struct {
+    const char *name;
+    const char **text;
+    uint64_t *number;
+    int64_t *with_sign;
+  } all[] = {{"--store", &options->store, NULL, NULL},
+             {"--config", &options->config, NULL, NULL},
+             {"--history", &options->history, NULL, NULL},
+             {"--name", &options->name, NULL, NULL},
+             {"--node", &options->node, NULL, NULL},
+             {"--seed", NULL, &options->seed, NULL},
+             {"--run", NULL, &options->run, NULL},
+             {"--saves", NULL, &options->saves, NULL},
+             {"--ops", NULL, &options->ops, NULL},
+             {"--seconds", NULL, &options->seconds, NULL},
+             {"--keys", NULL, &options->keys, NULL},
+             {"--groups", NULL, &options->groups, NULL},
+             {"--reads", NULL, &options->reads, NULL},
+             {"--timeout-ms", NULL, NULL, &options->timeout_ms},
+             {"--think-us", NULL, &options->think_us, NULL},
+             {"--clock-offset-ns", NULL, NULL, &options->clock_offset_ns},
+             {"--clock-error-ns", NULL, NULL, &options->clock_error_ns}};
+  for (int i = 1; i < argc; i += 2) {
+    size_t at = 0;
+    while (at < sizeof all / sizeof all[0] && strcmp(argv[i], all[at].name) != 0)
+      at++;
+    if (at == sizeof all / sizeof all[0] || i + 1 == argc)
+      usage(argv[i]);
+    if (all[at].text != NULL)
+      *all[at].text = argv[i + 1];
+    else if (all[at].number != NULL)
+      *all[at].number = to_number(argv[i + 1]);
+    else
+      *all[at].with_sign = to_signed(argv[i + 1]);
+  }
+  if (options->store == NULL || options->history == NULL || options->name == NULL)
+    usage("--store, --history and --name are needed");
+  if (options->keys == 0 || options->groups == 0 || options->reads > 100 ||
+      strlen(options->name) >= DRIVER_NAME_BYTES)
+    usage("--keys and --groups from 1, --reads to 100");
+}
+
+int main(int argc, char **argv) {
+  static driver me;
+  hf_error error = HF_ERROR_INIT;
+  history_line line;
+  struct sigaction action = {.sa_handler = stop};
+  me.options = (driver_options){
+      .node = "", .seed = 1, .keys = 12, .groups = 3, .reads = 30, .timeout_ms = 20000};
+  read_options(argc, argv, &me.options);
+  (void)sigaction(SIGTERM, &action, NULL);
+  (void)sigaction(SIGINT, &action, NULL);
+  me.random = me.options.seed * 1000003 + me.options.run;
+  for (const char *c = me.options.name; *c != '\0'; c++)
+    me.random = me.random * 131 + (unsigned char)*c;
+  if (me.options.config != NULL && hf_config_load(me.options.config, &me.config, &error) != HF_OK)
+    driver_fail("%s: %s", error.place, error.message);
+  history_open(&me);
+  open_store(&me);
+  work(&me);
+  hf_close(&me.store);
+  hf_config_free(&me.config);
+  history_begin(&line, "end", history_now_ns());
+  history_number(&line, "ops", me.ops);
+  history_write(&me, &line);
+  return close(me.history_fd) == 0 ? 0 : EXIT_FAILED;
+}

@@ -1,0 +1,271 @@
+/* The workload: about 60 saves of every kind, by two handles, four threads and a reader. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib_disk.h"
+#include "lib_power.h"
+
+#include "plant.h"
+#include "store.h"
+#include "tile.h"
+
+enum { THREADS = 4, SAVES_PER_THREAD = 4, BLOB_BYTES = 70000, BATCH_MAX = 252 };
+
+typedef enum hook { HOOK_NONE, HOOK_READ, HOOK_SAVE } hook;
+
+static struct {
+  power_run *run;
+  hf_store *first;
+  hf_store *second;
+  hf_store *reader;
+  hook hook;
+} work;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* for run->promises_count */
+
+hf_store *power_open(const power_mode *mode, const char *root) {
+  char path[FAULT_PATH_BYTES];
+  fault_path(path, root, POWER_STORE);
+  hf_store *store = fault_open(path);
+  if (mode->shared)
+    fault_make_shared(store);
+  if (mode->rename)
+    store->rename_mode = 1;
+  return store;
+}
+
+static power_promise *promise(const char *run_id, uint64_t document, size_t bytes) {
+  (void)pthread_mutex_lock(&mutex);
+  FAULT_CHECK(work.run->promises_count < POWER_PROMISES_MAX, "too many saves");
+  power_promise *one = &work.run->promises[work.run->promises_count++];
+  (void)pthread_mutex_unlock(&mutex);
+  memset(one, 0, sizeof *one);
+  one->begun = disk_position();
+  one->done = POWER_NEVER;
+  one->document = document;
+  one->document_bytes = bytes;
+  (void)snprintf(one->run_id, sizeof one->run_id, "%s", run_id);
+  return one;
+}
+
+static void keep(power_promise *one, const hf_saved *saved) {
+  one->seq = saved->seq;
+  one->created = saved->created;
+  memcpy(one->id, saved->id, sizeof one->id);
+  one->done = disk_position();
+}
+
+static void save_promise(hf_store *store, power_promise *one) {
+  hf_error error = HF_ERROR_INIT;
+  hf_saved saved;
+  fault_document document;
+  fault_document_make(one->document, one->document_bytes, &document);
+  hf_save_request request = {.key = {.run_id = one->run_id, .stage = "power"},
+                             .doc = document.sent,
+                             .doc_bytes = document.sent_bytes,
+                             .id = one->id_given ? one->id : NULL};
+  fault_must(hf_save(store, &request, -1, &saved, &error), &error, "hf_save");
+  keep(one, &saved);
+  fault_document_free(&document);
+}
+
+static void save(hf_store *store, const char *run_id, uint64_t document, size_t bytes) {
+  save_promise(store, promise(run_id, document, bytes));
+}
+
+static const char *numbered(char text[32], const char *prefix, unsigned number) {
+  (void)snprintf(text, 32, "%s_%u", prefix, number);
+  return text;
+}
+
+static void save_batch(hf_store *store, unsigned count) {
+  static hf_save_request requests[BATCH_MAX];
+  static hf_saved results[BATCH_MAX];
+  static power_promise *promises[BATCH_MAX];
+  static fault_document documents[BATCH_MAX];
+  hf_error error = HF_ERROR_INIT;
+  char run_id[32];
+  memset(requests, 0, sizeof requests);
+  for (unsigned i = 0; i < count; i++) {
+    promises[i] = promise(numbered(run_id, "batch", i), 2000 + i, 100);
+    fault_document_make(2000 + i, 100, &documents[i]);
+    requests[i].key = (hf_key){.run_id = promises[i]->run_id, .stage = "power"};
+    requests[i].doc = documents[i].sent;
+    requests[i].doc_bytes = documents[i].sent_bytes;
+  }
+  fault_must(hf_save_batch(store, requests, count, -1, results, &error), &error, "hf_save_batch");
+  for (unsigned i = 0; i < count; i++) {
+    keep(promises[i], &results[i]);
+    fault_document_free(&documents[i]);
+  }
+}
+
+static void *thread_main(void *argument) {
+  unsigned thread = *(const unsigned *)argument;
+  char run_id[32];
+  for (unsigned i = 0; i < SAVES_PER_THREAD; i++)
+    save(work.first, numbered(run_id, "thread", thread * 10 + i), 300 + thread * 10 + i, 300);
+  return NULL;
+}
+
+static void save_by_threads(void) {
+  pthread_t threads[THREADS];
+  unsigned numbers[THREADS];
+  for (unsigned i = 0; i < THREADS; i++) {
+    numbers[i] = i;
+    FAULT_CHECK(pthread_create(&threads[i], NULL, thread_main, &numbers[i]) == 0, "no thread");
+  }
+  for (unsigned i = 0; i < THREADS; i++)
+    (void)pthread_join(threads[i], NULL);
+}
+
+/* A reader looks at the last records. */
+static void look(void) {
+  hf_error error = HF_ERROR_INIT;
+  uint64_t head = 0;
+  fault_must(hf_head(work.reader, &head, &error), &error, "hf_head");
+  for (uint64_t seq = head > 2 ? head - 2 : 1; seq <= head; seq++) {
+    hf_record *record = NULL;
+    fault_must(hf_get_seq(work.reader, seq, &record, &error), &error, "hf_get_seq");
+    FAULT_CHECK(work.run->shown_count < POWER_SHOWN_MAX, "too much was shown");
+    power_shown *one = &work.run->shown[work.run->shown_count++];
+    one->seq = seq;
+    one->line_hash = fault_hash(record->line, record->line_bytes);
+    one->position = disk_position();
+    hf_record_free(&record);
+  }
+}
+
+static void resolve(const char *id) {
+  hf_error error = HF_ERROR_INIT;
+  uint64_t seq = 0;
+  int got = hf_resolve(work.second, id, -1, &seq, &error);
+  fault_must(got, &error, "hf_resolve");
+  power_resolved *one = &work.run->resolved[work.run->resolved_count++];
+  (void)snprintf(one->id, sizeof one->id, "%s", id);
+  one->seq = got == 1 ? seq : 0;
+  one->position = disk_position();
+}
+
+/* Right after a record got its name: a reader looks, or another writer goes past. */
+static void after_publish(void *context) {
+  (void)context;
+  hook what = work.hook;
+  power_promise *one;
+  work.hook = HOOK_NONE; /* what it does publishes, too */
+  switch (what) {
+  case HOOK_NONE:
+    return;
+  case HOOK_READ:
+    look();
+    break;
+  case HOOK_SAVE: /* with an id: so that a retry after the cut can be tried */
+    one = promise("nested", 400 + disk_position(), 200);
+    one->id_given = 1;
+    fault_must(hf_make_id(one->id, NULL), &(hf_error)HF_ERROR_INIT, "hf_make_id");
+    save_promise(work.second, one);
+    break;
+  }
+}
+
+static void save_with_id(void) {
+  hf_error error = HF_ERROR_INIT;
+  power_promise *one = promise("given", 500, 400);
+  one->id_given = 1;
+  fault_must(hf_make_id(one->id, &error), &error, "hf_make_id");
+  char id[HF_ID_CHARS + 1];
+  memcpy(id, one->id, sizeof id);
+  save_promise(work.first, one);
+  power_promise *again = promise("given", 500, 400);
+  again->id_given = 1;
+  memcpy(again->id, id, sizeof id);
+  save_promise(work.second, again);
+  FAULT_CHECK(again->created == 0 && again->seq == one->seq, "a retry made another record");
+  resolve(id);
+  fault_must(hf_make_id(id, &error), &error, "hf_make_id");
+  resolve(id); /* nobody's: ended for ever */
+}
+
+/* The record is shown, so it must stay; the manifest is replaced as a whole, or not. */
+static void change_locker(hf_store *store, const char *scheme) {
+  hf_error error = HF_ERROR_INIT;
+  uint64_t seq = 0;
+  int changed = hf_set_locker(store, scheme, NULL, &seq, &error);
+  fault_must(changed, &error, "hf_set_locker");
+  FAULT_CHECK(changed == 1, "the locker was %s already", scheme);
+  look();
+}
+
+static void do_all(int nested) {
+  char run_id[32];
+  for (unsigned i = 0; i < 10; i++) {
+    work.hook = i % 3 == 1 ? HOOK_READ : nested && i % 3 == 2 ? HOOK_SAVE : HOOK_NONE;
+    save(work.first, numbered(run_id, "single", i), 100 + i, 50 * i);
+  }
+  work.hook = HOOK_NONE;
+  save(work.first, "single_1", 120, 80); /* a new revision */
+  save(work.first, "single_1", 120, 80); /* nothing new */
+  look();
+  save_batch(work.first, 8);
+  save(work.first, "blob_1", 130, BLOB_BYTES);
+  save(work.second, "blob_2", 130, BLOB_BYTES); /* the same content */
+  save(work.second, "blob_3", 131, BLOB_BYTES);
+  look();
+  for (unsigned i = 0; i < 6; i++) {
+    save(i % 2 == 0 ? work.first : work.second, numbered(run_id, "pair", i), 140 + i, 100);
+    look();
+  }
+  save_by_threads();
+  save_with_id();
+  change_locker(work.second, nested ? "flock" : "none");
+  save(work.first, "behind", 160, 40); /* its handle follows */
+  change_locker(work.first, nested ? "none" : "flock");
+  work.hook = HOOK_READ;
+  save(work.second, "last", 150, 10);
+  look();
+}
+
+static void do_pack(void) {
+  char run_id[32];
+  hf_error error = HF_ERROR_INIT;
+  uint64_t packed = 0;
+  for (unsigned i = 0; i < 6; i++)
+    save(work.first, numbered(run_id, "single", i), 100 + i, 50);
+  save_batch(work.first, HF_TILE_RECORDS - 6);
+  save(work.second, "behind", 110, 50);
+  look();
+  work.run->cut_from = disk_position();
+  fault_must(hf_tile_pack(work.second, &packed, &error), &error, "hf_tile_pack");
+  FAULT_CHECK(packed == 1, "%llu tiles were packed", (unsigned long long)packed);
+  look();
+  save(work.first, "behind", 111, 50);
+}
+
+void power_record(const power_mode *mode, const char *root, power_run *run) {
+  hf_error error = HF_ERROR_INIT;
+  hf_init_options options = {.locker = mode->locker, .force = 1};
+  char path[FAULT_PATH_BYTES];
+  memset(run, 0, sizeof *run);
+  memset(&work, 0, sizeof work);
+  run->mode = mode;
+  work.run = run;
+  fault_path(path, root, POWER_STORE);
+  disk_record_begin(root, after_publish, NULL);
+  hf_plant planted = hf_planted; /* it is to be caught by what saves do, not by what init does */
+  hf_planted = HF_PLANT_NONE;
+  fault_must(hf_init(path, &options, NULL, &error), &error, "hf_init");
+  hf_planted = planted;
+  run->init_done = disk_position();
+  work.first = power_open(mode, root);
+  work.second = power_open(mode, root);
+  work.reader = power_open(mode, root);
+  if (mode->pack)
+    do_pack();
+  else
+    do_all(strcmp(mode->locker, "none") == 0);
+  hf_close(&work.first);
+  hf_close(&work.second);
+  hf_close(&work.reader);
+  disk_record_end();
+}

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Plants each bug of core/base/plant.h and checks that the test which is there for it fails.
+
+    planted.py FOLDER [NAME...]      FOLDER: where the programs fault_* are; NAME: only these bugs
+
+A bug is caught where its test ends with status 1 and a line that says which check failed, and where the same test
+passes without the bug. A crash, a time limit or a wrong option catches nothing.
+"""
+import os
+import re
+import subprocess
+import sys
+
+SECONDS_MAX = 400
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# bug -> the test that must catch it
+TESTS = {
+    "NO_FILE_FSYNC": ["fault_powerloss", "--mode", "local-flock"],
+    "NO_FOLDER_FSYNC": ["fault_powerloss", "--mode", "local-flock"],
+    "MARK_EARLY": ["fault_powerloss", "--mode", "shared-none"],
+    "EEXIST_IS_ANOTHERS": ["fault_shared", "--case", "lost-reply"],
+    "TRUST_LINK": ["fault_shared", "--case", "ignored-existing"],
+    "LOOK_THEN_UNLINK": ["fault_shared", "--case", "committed-meanwhile"],
+    "IGNORE_TILE": ["fault_shared", "--case", "packed-away"],
+    "IGNORE_END": ["fault_shared", "--case", "ended"],
+    "RENAME_OVERWRITES": ["fault_shared", "--case", "overtaken"],
+    "IGNORE_DEADLINE": ["fault_locker_deadline"],
+    "REPRINT_DOCUMENT": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
+    "IGNORE_MODE": ["fault_mode", "--case", "behind"],
+    "RELEASE_ANY": ["fault_redis_locker", "--case", "stranger"],
+    "RENEW_LOST": ["fault_redis_locker", "--case", "renewal"],
+    "DEAD_WAITER": ["fault_redis_locker", "--case", "dead-waiter"],
+    "EEXIST_IS_SUCCESS": ["fault_storm", "--locker", "none", "--seed", "3", "--seeds", "1", "--saves", "400"],
+    "LOST_REPLY_IS_FAILURE": ["fault_shared", "--case", "late-eio"],
+    "SEQ_FROM_COUNTER": ["fault_redis_locker", "--case", "counter"],
+    "PEER_LAST_LOOK": ["fault_peer", "--case", "replaces"],
+    "PEER_TRUST_ANSWERS": ["fault_peer", "--case", "both-win"],
+    "PEER_IGNORE_MARKS": ["fault_peer", "--case", "old-lengths"],
+    "PEER_IGNORE_FAR": ["fault_peer", "--case", "local-flock"],
+    "PEER_TRUST_NAMES": ["fault_peer", "--case", "one-host"],
+    "PEER_ONE_HOST_IS_ALL": ["fault_peer", "--case", "one-host"],
+    "PEER_IGNORE_LOCAL": ["fault_peer", "--case", "local"],
+    "INIT_IGNORES_PEERS": ["fault_peer", "--case", "init-asks"],
+    "MANIFEST_DROPS_MEMBERS": ["fault_peer", "--case", "into-manifest"],
+    "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
+}
+# The storm alone, without a hook at the right instant, must catch these, too.
+STORM = {
+    "RENAME_OVERWRITES": ["fault_storm", "--locker", "none", "--seed", "3", "--seeds", "1", "--saves", "2000"],
+}
+FAILED = re.compile(r"^(FAILED: .*|THE DEADLINE IS IGNORED)$", re.MULTILINE)
+
+
+def known_bugs():
+    """The names in plant.h, so that none is left without a test."""
+    with open(os.path.join(HERE, "..", "..", "core", "base", "plant.h"), encoding="utf-8") as file:
+        listed = file.read().split("#define HF_PLANT_LIST(X)", 1)[1].split("typedef enum", 1)[0]
+        names = re.findall(r"^  X\((\w+),", listed, re.MULTILINE)
+    return [name for name in names if name != "NONE"]
+
+
+def run(folder, command, bug):
+    """The exit status (None: it took too long) and what was printed."""
+    environment = dict(os.environ)
+    environment.pop("HF_PLANT", None)
+    if bug:
+        environment["HF_PLANT"] = bug
+    try:
+        done = subprocess.run([os.path.join(folder, command[0])] + command[1:], env=environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS_MAX, check=False)
+    except subprocess.TimeoutExpired:
+        return None, "it took longer than %d seconds" % SECONDS_MAX
+    return done.returncode, done.stdout
+
+
+def main():
+    folder, only = sys.argv[1], sys.argv[2:]
+    rows = [(bug, command) for table in (TESTS, STORM) for bug, command in table.items() if not only or bug in only]
+    missing = [name for name in known_bugs() if name not in TESTS] if not only else []
+    for name in missing:
+        print(f"NOT TESTED: {name}")
+    failures = len(missing)
+    sound = {}
+    for bug, command in rows:
+        key = tuple(command)
+        if key not in sound:
+            sound[key] = run(folder, command, None)
+        status, text = sound[key]
+        if status != 0:
+            print(f"{bug:20} {' '.join(command)}: FAILS WITHOUT THE BUG ({status}): {text.strip()[-400:]}")
+            failures += 1
+            continue
+        status, text = run(folder, command, bug)
+        reason = FAILED.search(text)
+        if status == 1 and reason:
+            print(f"{bug:20} {' '.join(command):60} caught: {reason.group(0)[:200]}")
+        else:
+            print(f"{bug:20} {' '.join(command):60} NOT CAUGHT (status {status}): {text.strip()[-400:]}")
+            failures += 1
+        sys.stdout.flush()
+    print(f"{len(rows)} planted bugs, {failures} not caught")
+    return 1 if failures or not rows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
