@@ -249,7 +249,7 @@ int hf_log_read_next(hf_store *store, hf_error *reterr) {
 /* A piece of a file; 1, 0 (no such file, or shorter), negative. */
 static int read_piece(int dirfd, const char *name, uint32_t offset, uint32_t bytes, hf_buf *out,
                       hf_error *reterr) {
-  hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
+  hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY, 0);
   if (fd < 0)
     return errno == ENOENT ? 0 : hf_err_sys(reterr, HF_EIO, errno, name, "cannot open");
   if (hf_buf_reserve(out, bytes) != 0)

@@ -43,6 +43,10 @@ int hf_mark_length(hf_store *store, int dirfd, int kept_fd, const char *place, u
     return status;
   if (hf_sys_fstat(fd, &st) != 0)
     status = hf_err_sys(reterr, HF_EIO, errno, place, "cannot examine the mark");
+  else if (!S_ISREG(st.st_mode))
+    status = hf_err(reterr, HF_EDAMAGED, place,
+                    "the mark must be here, and something else is; holdfast verify --repair puts "
+                    "it right");
   else
     *ret_length = (uint64_t)st.st_size;
   close_unless_kept(fd, kept_fd);

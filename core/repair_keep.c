@@ -55,7 +55,7 @@ static int copy_to_stage(hf_verify_work *work, int dirfd, const char *name,
   if (status != HF_OK)
     return status;
   hf_id_format(&id, staged);
-  hf_autofd int from_fd = hf_sys_openat(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
+  hf_autofd int from_fd = hf_sys_openat(dirfd, name, O_RDONLY, 0);
   if (from_fd < 0)
     return hf_err_sys(reterr, HF_EIO, errno, name, "cannot open it to keep a copy");
   hf_autofd int to_fd = hf_sys_openat(work->stage_fd, staged, O_WRONLY | O_CREAT | O_EXCL, 0666);

@@ -21,7 +21,7 @@ static int look(int dirfd, const char *folder, uint64_t *ret_length, hf_error *r
   *ret_length = 0;
   if (is != HF_NAME_FILE)
     return is;
-  hf_autofd int fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDONLY | O_NONBLOCK, 0);
+  hf_autofd int fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDONLY, 0);
   if (fd < 0 || hf_sys_fstat(fd, &st) != 0) {
     int status = hf_err_sys(reterr, HF_EIO, errno, HF_MARK_NAME, "cannot open the mark");
     hf_err_place_below(reterr, folder);
@@ -70,7 +70,7 @@ int hf_verify_marks_look(hf_verify_work *work, hf_error *reterr) {
 
 static int load_window(hf_verify_work *work, uint64_t at, hf_error *reterr) {
   hf_verify_mark *mark = &work->log_mark;
-  hf_autofd int fd = hf_sys_openat(work->log_fd, HF_MARK_NAME, O_RDONLY | O_NONBLOCK, 0);
+  hf_autofd int fd = hf_sys_openat(work->log_fd, HF_MARK_NAME, O_RDONLY, 0);
   mark->window_bytes = 0;
   if (fd < 0)
     return hf_err_sys(reterr, HF_EIO, errno, log_mark, "cannot open the mark");

@@ -22,7 +22,7 @@ int hf_verify_read(int dirfd, const char *folder, const char *name, hf_buf *out,
   if (is != HF_NAME_FILE)
     return is;
   struct stat st;
-  hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
+  hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY, 0);
   if (fd < 0 && errno == ENOENT)
     return HF_NAME_ABSENT;
   ssize_t got = -1;

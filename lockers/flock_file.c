@@ -77,9 +77,9 @@ static void remove_from_list(hf_flock_file *file) {
   (void)pthread_mutex_unlock(&list_mutex);
 }
 
-/* Opens file->name. O_NONBLOCK: a FIFO in its place must not hang us. */
+/* Opens file->name. */
 static int open_file(hf_flock_file *file, int dirfd, int writable, hf_error *reterr) {
-  int flags = writable ? O_RDWR | O_CREAT | O_NONBLOCK : O_RDONLY | O_NONBLOCK;
+  int flags = writable ? O_RDWR | O_CREAT : O_RDONLY;
   hf_autofd int fd = hf_sys_openat(dirfd, file->name, flags, 0666);
   if (fd < 0 && errno == ENOENT && !writable)
     return hf_err(reterr, HF_ENOTFOUND, file->name, "there is no lock file");

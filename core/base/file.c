@@ -41,8 +41,7 @@ int hf_dir_fsync(int fd, const char *place, hf_error *reterr) {
 }
 
 int hf_file_read(int dirfd, const char *name, size_t bytes_max, hf_buf *out, hf_error *reterr) {
-  /* O_NONBLOCK: a FIFO in the place of a file must not hang us */
-  hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
+  hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY, 0);
   if (fd < 0 && errno == ENOENT)
     return 0;
   if (fd < 0)

@@ -52,7 +52,8 @@ const hf_sys_table *hf_sys = &hf_sys_real;
 
 static int open_one(int dirfd, const char *name, int flags, mode_t mode) {
   int result;
-  HF_RETRY(result, hf_sys->openat(dirfd, name, flags | O_CLOEXEC | O_NOFOLLOW, mode));
+  flags |= O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  HF_RETRY(result, hf_sys->openat(dirfd, name, flags, mode));
   return result;
 }
 

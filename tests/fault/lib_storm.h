@@ -12,6 +12,7 @@
 
 enum {
   STORM_BATCH_MAX = 12,
+  STORM_FLIPS_MIN = 4,
   STORM_RESOLVES_MAX = 512,
   STORM_HOT_KEYS = 24, /* keys that are saved again and again */
   STORM_SAME_KEYS = 6, /* keys that alternate between few documents */
@@ -19,6 +20,9 @@ enum {
   STORM_ABSENT_KEYS = 150,
   STORM_SAME_BASE = 1000000000, /* numbers of the documents of STORM_SAME_KEYS */
 };
+
+/* The op at which the last tenth of the saves begins. */
+#define STORM_LAST_TENTH(saves) ((uint64_t)(saves)*9 / 10)
 
 typedef enum storm_kind {
   STORM_PLAIN,
@@ -84,6 +88,7 @@ typedef struct storm_shared {
   _Atomic uint64_t resolves_next;
   _Atomic uint64_t head_answered; /* the highest seq that any save was answered with */
   _Atomic int done;
+  _Atomic int killed_enough; /* the last tenth of the saves waits for it */
   _Atomic uint64_t reads;
   _Atomic uint64_t packs;
   _Atomic uint64_t flips;

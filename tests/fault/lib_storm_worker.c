@@ -253,6 +253,14 @@ static void resolve_one(uint64_t below) {
   atomic_store(&resolve->state, STORM_ANSWERED);
 }
 
+/* A fast machine may have saved all before anybody was killed, or the locker changed. */
+static void wait_for_others(void) {
+  while (atomic_load(&storm_all->next) >= STORM_LAST_TENTH(storm_now.saves) &&
+         (!atomic_load(&storm_all->killed_enough) ||
+          (storm_now.flips && atomic_load(&storm_all->flips) < STORM_FLIPS_MIN)))
+    fault_sleep_us(200);
+}
+
 static void *thread_main(void *argument) {
   uint64_t thread = *(const uint64_t *)argument;
   thread_random.state = storm_now.seed * 1000003 + me.number * 1009 + thread;
@@ -260,6 +268,7 @@ static void *thread_main(void *argument) {
     storm_kind kind = choose_kind();
     unsigned count =
         kind == STORM_BATCH ? 2 + (unsigned)fault_below(&thread_random, STORM_BATCH_MAX - 1) : 1;
+    wait_for_others();
     uint64_t number = atomic_fetch_add(&storm_all->next, count);
     if (number + count > storm_now.saves)
       return NULL;

@@ -128,6 +128,8 @@ static void take_end(process *one, int status, int is_writer) {
     return;
   if (is_writer && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
     parent.killed++;
+    if (parent.killed >= parent.kills)
+      atomic_store(&storm_all->killed_enough, 1);
     start_writer(one);
     return;
   }
@@ -157,14 +159,20 @@ static process *any_writer(void) {
 
 static void kill_some(void) {
   uint64_t at = atomic_load(&storm_all->next);
-  if (parent.kills_done == parent.kills || at < parent.kill_at[parent.kills_done])
+  if (parent.kills_done == parent.kills) {
+    /* one may have ended by itself right before it was killed */
+    if (at < STORM_LAST_TENTH(storm_now.saves) || atomic_load(&storm_all->killed_enough))
+      return;
+  } else if (at < parent.kill_at[parent.kills_done]) {
     return;
+  }
   process *one = any_writer();
   if (one == NULL)
     return;
   fault_sleep_us((int64_t)fault_below(&parent.random, 2000));
   (void)kill(one->pid, SIGKILL);
-  parent.kills_done++;
+  if (parent.kills_done < parent.kills)
+    parent.kills_done++;
 }
 
 /* One is stopped for a while: a holder of the lock that sleeps, a writer that is overtaken. */
@@ -204,7 +212,7 @@ static void plan_kills(void) {
   parent.kills = (storm_now.processes + 3) / 4;
   parent.steps_left = (storm_now.processes + 3) / 4;
   for (size_t i = 0; i < parent.kills; i++)
-    parent.kill_at[i] = fault_below(&parent.random, storm_now.saves * 9 / 10 + 1);
+    parent.kill_at[i] = fault_below(&parent.random, STORM_LAST_TENTH(storm_now.saves) + 1);
   qsort(parent.kill_at, parent.kills, sizeof parent.kill_at[0], compare);
 }
 
@@ -248,7 +256,7 @@ static void run_seed(void) {
   storm();
   int64_t check_us = fault_now_us();
   storm_check(parent.path, &result);
-  FAULT_CHECK(!storm_now.flips || atomic_load(&storm_all->flips) >= 4,
+  FAULT_CHECK(!storm_now.flips || atomic_load(&storm_all->flips) >= STORM_FLIPS_MIN,
               "only %llu changes of locker", (unsigned long long)atomic_load(&storm_all->flips));
   FAULT_CHECK(parent.killed * 4 >= storm_now.processes, "only %zu were killed", parent.killed);
   (void)printf(

@@ -295,6 +295,34 @@ START_TEST(a_short_mark_hides_records) {
 }
 END_TEST
 
+/* Nobody hangs on a mark that is a FIFO, nor takes a folder's size for a length. */
+START_TEST(a_mark_that_is_no_file) {
+  static void (*const planted[])(void) = {fifo_as_mark, folder_as_tile_mark};
+  static const char *const paths[] = {"log/mark", "tile/mark"};
+  for (size_t i = 0; i < 2; i++) {
+    hf_error err = HF_ERROR_INIT;
+    hf_store *store = NULL;
+    planted[i]();
+    int status = hf_open(here.store, NULL, &store, &err);
+    uint64_t head = 0;
+    if (status == HF_OK)
+      status = hf_head(store, &head, &err);
+    ck_assert_msg(status == HF_EDAMAGED, "%s: %d: %s", paths[i], status, err.message);
+    ck_assert_str_eq(err.place, help_below(paths[i]));
+    ck_assert_ptr_nonnull(strstr(err.message, "--repair"));
+    hf_close(&store);
+    help_look();
+    help_found("foreign", 0, paths[i]);
+    help_found("mark", 0, paths[i]);
+    ck_assert_uint_eq(help_report.head, RECORDS);
+    help_verify(1);
+    help_verify(0);
+    help_clean();
+  }
+  help_promises(&before, NULL, 0);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("verify");
   TCase *all = tcase_create("plants");
@@ -307,6 +335,7 @@ static Suite *suite(void) {
   tcase_add_test(all, a_sector_over_two_records);
   tcase_add_test(all, whole_records_cut_off_a_batch);
   tcase_add_test(all, a_batch_is_missing);
+  tcase_add_test(all, a_mark_that_is_no_file);
   suite_add_tcase(s, all);
   TCase *shared = tcase_create("shared");
   tcase_set_timeout(shared, 60);
@@ -316,6 +345,7 @@ static Suite *suite(void) {
   tcase_add_loop_test(shared, repaired, 0, PLANTS);
   tcase_add_test(shared, a_batch_is_missing);
   tcase_add_test(shared, a_short_mark_hides_records);
+  tcase_add_test(shared, a_mark_that_is_no_file);
   suite_add_tcase(s, shared);
   TCase *sweeps = tcase_create("sweeps");
   tcase_set_timeout(sweeps, 120);

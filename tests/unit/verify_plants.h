@@ -236,6 +236,16 @@ static void fifo_as_lock(void) {
   ck_assert_int_eq(mkfifo(help_below("lock"), 0644), 0);
 }
 
+static void fifo_as_mark(void) {
+  (void)unlink(help_below("log/mark"));
+  ck_assert_int_eq(mkfifo(help_below("log/mark"), 0644), 0);
+}
+
+static void folder_as_tile_mark(void) {
+  (void)unlink(help_below("tile/mark"));
+  ck_assert_int_eq(mkdir(help_below("tile/mark"), 0755), 0);
+}
+
 static void mark_gone(void) {
   ck_assert_int_eq(unlink(help_below("log/mark")), 0);
 }
