@@ -134,13 +134,18 @@ static enum asked ask(wish *w, int queued, int64_t until_ms, hf_error *reterr) {
   return asked;
 }
 
-/* Makes the pair listen on its channel. 1, or 0: it cannot now. */
+/* Makes the pair listen on a channel of its own. 1, or 0: it cannot now. A new connection has a new
+ * channel: a server that has loaded an old dump would hand the lock to wishes of that time. */
 static int listen(wish *w) {
   hf_redis_pair *pair = w->pair;
   char channel[HF_REDIS_KEY_BYTES];
+  hf_id id;
+  if (hf_id_make(&id, NULL) != HF_OK)
+    return 0;
   if (pair->wake == NULL &&
       hf_redis_link_make(&w->state->options, w->state->tls, &pair->wake, NULL) != HF_OK)
     return 0;
+  hf_id_format(&id, pair->channel);
   (void)snprintf(channel, sizeof channel, "%swake:%s", w->state->base, pair->channel);
   const char *argv[] = {"SUBSCRIBE", channel};
   const size_t lengths[] = {strlen("SUBSCRIBE"), strlen(channel)};

@@ -29,18 +29,14 @@ int hf_redis_check(const hf_redis_state *state, hf_error *reterr) {
 /* ---- the pool -------------------------------------------------------------------------------- */
 
 static int make_pair(hf_redis_state *state, hf_redis_pair **ret_pair, hf_error *reterr) {
-  hf_id id;
   hf_redis_pair *pair = calloc(1, sizeof *pair);
   if (pair == NULL)
     return hf_err_nomem(reterr);
-  int status = hf_id_make(&id, reterr);
-  if (status == HF_OK)
-    status = hf_redis_link_make(&state->options, state->tls, &pair->command, reterr);
+  int status = hf_redis_link_make(&state->options, state->tls, &pair->command, reterr);
   if (status != HF_OK) {
     hf_redis_free_pair(&pair);
     return status;
   }
-  hf_id_format(&id, pair->channel);
   *ret_pair = pair;
   return HF_OK;
 }

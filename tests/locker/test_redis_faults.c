@@ -272,6 +272,39 @@ START_TEST(a_restarted_server) {
 }
 END_TEST
 
+/* A dump from when others waited: they have had their turns since then, and wait again. Nobody
+ * waits for the wishes of that time. */
+START_TEST(an_old_dump) {
+  enum { WAITERS = 6, LEASE_MS = 2500 };
+  void *state = open_redis(0, LEASE_MS, ""), *others[WAITERS];
+  hf_grant grant = HF_GRANT_INIT;
+  waiter all[WAITERS];
+  for (int i = 0; i < WAITERS; i++)
+    others[i] = open_redis(0, LEASE_MS, "");
+  ck_assert_int_eq(take(state, 1000, &grant), 1);
+  for (int round = 0; round < 2; round++) {
+    int64_t began_ms = now_ms();
+    for (int i = 0; i < WAITERS; i++)
+      start_waiter(&all[i], others[i], 30000);
+    if (round == 0) {
+      ck_assert_int_eq(redis_server_say(&server, NULL, NULL, 0, "SAVE"), 1);
+      ck_assert_int_eq(give(state, &grant), 1);
+    }
+    for (int i = 0; i < WAITERS; i++) { /* first come, first served */
+      end_waiter(&all[i]);
+      ck_assert_int_eq(all[i].result, 1);
+      ck_assert_int_le(all[i].at_ms - began_ms, LEASE_MS + SLACK_MS);
+      ck_assert_int_eq(give(others[i], &all[i].grant), 1);
+    }
+    redis_server_kill(&server);
+    ck_assert_int_eq(redis_server_restart(&server, NULL), 0);
+  }
+  redis->close(&state);
+  for (int i = 0; i < WAITERS; i++)
+    redis->close(&others[i]);
+}
+END_TEST
+
 START_TEST(a_flush_while_waiting) {
   void *state = open_redis(0, LONG_LEASE_MS, ""), *other = open_redis(0, LONG_LEASE_MS, "");
   hf_grant grant = HF_GRANT_INIT;
@@ -369,6 +402,7 @@ int main(void) {
   tcase_add_test(servers, real_refusals);
   tcase_add_test(servers, a_paused_server);
   tcase_add_test(servers, a_restarted_server);
+  tcase_add_test(servers, an_old_dump);
   tcase_add_test(servers, a_flush_while_waiting);
   tcase_add_test(servers, killed_connections);
   tcase_add_test(servers, a_failover);
