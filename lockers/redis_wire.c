@@ -157,7 +157,7 @@ static int shake_hands(hf_redis_wire *wire, void *tls, const char *server_name,
       return done == 1 ? 0 : broken(wire);
     int ready = wait_ready(wire, events, deadline_ms);
     if (ready == 0)
-      say(wire, "TLS was not agreed on in time");
+      say(wire, "TLS was not agreed on in time (is that its port for TLS?)");
     if (ready != 1)
       return -1;
   }

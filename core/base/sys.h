@@ -44,8 +44,8 @@ enum { HF_EINTR_RETRIES_MAX = 100 };
 
 /* Wrappers that repeat a call interrupted by a signal (EINTR), at most HF_EINTR_RETRIES_MAX times.
  * flags always get O_CLOEXEC, O_NOFOLLOW and O_NONBLOCK: neither a folder in a name ("000/1.jsonl")
- * nor its last part may be a symbolic link, and a FIFO in the place of a file hangs nobody. close: never repeated (Linux has freed the number, whatever it
- * answers); EINTR counts as 0. */
+ * nor its last part may be a symbolic link, and a FIFO in the place of a file hangs nobody. close:
+ * never repeated (Linux has freed the number, whatever it answers); EINTR counts as 0. */
 int hf_sys_openat(int dirfd, const char *name, int flags, mode_t mode);
 /* A folder by the path that the user gave, which may be a symbolic link. */
 int hf_sys_open_folder(const char *path);
