@@ -1,0 +1,108 @@
+"""What is done to the nodes, the network and the servers. Each fault ends by itself."""
+import time
+
+from nfs_world import LEASE_MS, SLOW
+
+
+def a_while(world, shortest, longest):
+    time.sleep(world.random.uniform(shortest, longest))
+
+
+def longer_than_the_lease(world):
+    a_while(world, 1.3 * LEASE_MS * SLOW / 1000, 2.2 * LEASE_MS * SLOW / 1000)
+
+
+def node_killed(world):
+    """The power of a node fails; it boots again."""
+    node = world.any_node()
+    node.kill()
+    a_while(world, 0.0, 1.0)
+    world.reboot(node)
+
+
+def node_paused(world):
+    node = world.any_node()
+    node.pause()
+    try:
+        longer_than_the_lease(world)
+    finally:
+        node.resume()
+
+
+def _cut(world, names):
+    node = world.any_node()
+    for name in names:
+        world.network.cut(name, node.number)
+    try:
+        a_while(world, 0.5, 4.0)
+    finally:
+        for name in names:
+            world.network.heal(name, node.number)
+
+
+def cut_redis(world):
+    _cut(world, ["redis"])
+
+
+def cut_nfs(world):
+    _cut(world, ["nfs"])
+
+
+def cut_both(world):
+    _cut(world, ["nfs", "redis"])
+
+
+def redis_restarted(world):
+    world.redis.restart_empty(world.random.uniform(0.0, 1.0))
+
+
+def redis_flushed(world):
+    world.redis.say("FLUSHALL")
+    a_while(world, 0.0, 0.5)
+
+
+def nfs_restarted(world):
+    world.server.kill()
+    a_while(world, 0.0, 1.0)
+    world.server.start()
+
+
+def clock_set(world):
+    """Days off, and not set back: the next fault of this kind starts from there."""
+    world.any_node().ask("set_clock", seconds=world.random.choice((-1, 1)) * world.random.uniform(1, 5) * 86400)
+
+
+def disk_full(world):
+    world.server.fill()
+    try:
+        a_while(world, 0.5, 2.0)
+    finally:
+        world.server.free()
+
+
+FAULTS = {
+    "node-killed": node_killed,
+    "node-paused": node_paused,
+    "cut-redis": cut_redis,
+    "cut-nfs": cut_nfs,
+    "cut-both": cut_both,
+    "redis-restarted": redis_restarted,
+    "redis-flushed": redis_flushed,
+    "nfs-restarted": nfs_restarted,
+    "clock-set": clock_set,
+    "disk-full": disk_full,
+}
+
+
+def nemesis(world, names, until):
+    """The faults in rounds, each round in an order of its own, until the time is up; at least one round of one."""
+    waiting = []
+    while names and (time.monotonic() < until or not world.done):
+        if not waiting:
+            waiting = list(names)
+            world.random.shuffle(waiting)
+        a_while(world, 0.1, 1.0)
+        name = waiting.pop()
+        world.hurt(name, FAULTS[name])
+    while time.monotonic() < until:
+        time.sleep(0.1)
