@@ -1,4 +1,4 @@
-"""A node of the NFS harness: a user-mode Linux kernel with the kernel's own NFS client, page cache and clock. Root only."""
+"""A node of the NFS harness: a user-mode Linux kernel with the kernel's NFS client, a page cache and a clock of its own."""
 import json
 import os
 import shlex
@@ -90,9 +90,9 @@ class Node:
                    for i, name in enumerate(("nfs", "redis"))]  # without gro=1 large frames are dropped
         with open(os.path.join(self.folder, "console"), "wb") as console:
             self.process = subprocess.Popen(
-                self.network.inside() + ["linux.uml", f"mem={MEMORY}", f"umid={self.network.space}{self.hostname}",
-                                         "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}",
-                                         "con=null", "con0=fd:0,fd:1", *devices, "quiet"],
+                ["linux.uml", f"mem={MEMORY}", f"uml_dir={self.top}/", f"umid=uml-{self.hostname}", "root=/dev/root",
+                 "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}", "con=null", "con0=fd:0,fd:1", *devices,
+                 "quiet"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                 env={**os.environ, "TMPDIR": self.top})
         measured = self.ask("clock", address=self.network.address("nfs"), port=CLOCK_PORT, patience=BOOT_SECONDS)
@@ -155,4 +155,13 @@ class Node:
             except ProcessLookupError:
                 pass
             self.process.wait()
+            self._wait_group()
             self.process, self.is_paused = None, False
+
+    def _wait_group(self):
+        """What the kernel's process had started is ours now (the harness is the first process of its namespace)."""
+        try:
+            while True:
+                os.waitpid(-self.process.pid, 0)
+        except ChildProcessError:
+            pass

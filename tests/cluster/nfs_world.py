@@ -31,20 +31,21 @@ class World:
         self.histories, self.done, self.slowest_s = [], {}, {}
         self.errors = os.path.join(folder, "errors")
         self.server = self.redis = None
+        self.config = os.path.join(folder, "config.json")
         self.nodes, self.runs = [], {}
-        mount = MOUNTS[version] + (",noac" if options.actimeo == "noac" else "")
+        self.mount = MOUNTS[version] + (",noac" if options.actimeo == "noac" else "")
         self.allow = ["HF_ELOCK", "HF_EBACKEND", "HF_EUNSURE", "HF_ECANCELLED", "HF_EIO"]
         os.makedirs(os.path.join(folder, "histories"))
-        try:
-            self.server = nfs_server.NfsServer(network, folder, options.export)
-            self.redis = redis_servers.Server(network, "redis", folder, 6379)
-            self.nodes = [Node(network, folder, number, mount) for number in range(1, options.nodes + 1)]
-            for node in self.nodes:
-                node.boot()
-            self._make_store()
-        except BaseException:
-            self.end()
-            raise
+
+    def prepare(self):
+        """Servers, nodes, and an empty store; `end` ends what of it there is."""
+        self.server = nfs_server.NfsServer(self.network, self.folder, self.options.export)
+        self.redis = redis_servers.Server(self.network, "redis", self.folder, 6379)
+        self.nodes = [Node(self.network, self.folder, number, self.mount)
+                      for number in range(1, self.options.nodes + 1)]
+        for node in self.nodes:
+            node.boot()
+        self._make_store()
 
     @property
     def store(self):
@@ -56,13 +57,12 @@ class World:
         return os.path.join(self.server.export, "store")
 
     def _make_store(self):
-        self.config = os.path.join(self.folder, "config.json")
         with open(self.config, "w", encoding="utf-8") as file:
             json.dump({"lockers": {"redis": {
                 "url": f"redis://{self.network.address('redis')}:6379/0", "lease_ms": LEASE_MS * SLOW,
                 "command_timeout_ms": COMMAND_MS * SLOW, "connect_timeout_ms": COMMAND_MS * SLOW}}}, file)
-        made = self.nodes[0].ask("run", argv=[HOLDFAST, "init", self.store, "--locker", self.options.locker, "--force"],
-                                 env={"HOLDFAST_CONFIG": self.config})
+        made = self.nodes[0].ask("run", argv=[HOLDFAST, "init", self.store, "--locker", self.options.locker,
+                                              "--force"], env={"HOLDFAST_CONFIG": self.config})
         if made["status"] != 0:
             raise Failed(f"init: {made['err']}")
 
@@ -137,7 +137,8 @@ class World:
     # ---- the end ----
 
     def finish(self):
-        """Lets all work on behind the last fault, and ends them; none may fail. With a planted bug the checker judges."""
+        """Lets all work on behind the last fault, and ends them; none may fail. With a planted bug, the checker judges.
+        """
         try:
             self.wait_head(self.head() + AFTERWARDS, COME_BACK_SECONDS)
         except Failed:
@@ -163,16 +164,23 @@ class World:
         return total
 
     def check(self, saves):
-        command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store, "--program", HOLDFAST,
-                   "--min-saves", saves, "--min-reads", saves // 10, "--allow", ",".join(self.allow), *self.histories]
+        command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store, "--program",
+                   HOLDFAST, "--min-saves", saves, "--min-reads", saves // 10, "--allow", ",".join(self.allow),
+                   *self.histories]
         return subprocess.run([str(word) for word in command], env={**os.environ, "HOLDFAST_CONFIG": self.config},
                               capture_output=True, text=True, check=False, timeout=1800)
 
-    def counts(self):
-        """(acknowledged saves, reads) by the histories themselves."""
+    def acknowledged(self):
+        """Saves, by the histories themselves."""
         _, ops = histories.read_histories(self.histories)
-        saves = sum(1 for op in ops for item in op.items if item.status == "HF_OK" and item.created)
-        return saves, sum(1 for op in ops if not op.items and op.kind != "resolve" and op.status == "HF_OK")
+        return sum(1 for op in ops for item in op.items if item.status == "HF_OK" and item.created)
+
+    def faults_done(self):
+        if not self.done:
+            return "no faults"
+        return (f"{sum(self.done.values())} faults: " +
+                ", ".join(f"{count} {name} (back in {self.slowest_s[name]:.1f} s at most)"
+                          for name, count in sorted(self.done.items())))
 
     def stop_nodes(self):
         for node in self.nodes:
