@@ -10,6 +10,7 @@
 #include "err.h"
 #include "file.h"
 #include "mark.h"
+#include "plant.h"
 #include "sys.h"
 #include "tile.h"
 
@@ -208,7 +209,24 @@ static void keep_turn(hf_store *store) {
     (void)store->turn_ops->verify(store->turn_locker, store->turn_grant, NULL);
 }
 
+/* Planted bugs: names are looked for, and the mark is not asked. */
+static int is_planted_probe(const hf_store *store, unsigned flags) {
+  if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
+    return 0;
+  if (HF_PLANTED(OPEN_FOLDER)) {
+    struct stat st;
+    int fd = hf_sys_openat(store->log_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+    if (fd >= 0) {
+      (void)hf_sys_fstat(fd, &st);
+      (void)hf_sys_close(fd);
+    }
+    return 1;
+  }
+  return HF_PLANTED(PROBE_NAMES);
+}
+
 int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
+  int probes = is_planted_probe(store, flags) || !store->shared;
   uint64_t tiles = 0;
   uint64_t marked = 0;
   int status = hf_tile_mark_length(store, &tiles, reterr);
@@ -218,6 +236,8 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   if (status != HF_OK)
     return status;
   store->mark_length = marked;
+  if (probes && store->shared)
+    marked = 0;
   uint64_t exists = tiles * HF_TILE_RECORDS > marked ? tiles * HF_TILE_RECORDS : marked;
   while (store->view.head < exists) {
     if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
@@ -232,7 +252,7 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
     store->durable_head = exists;
   if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
     return HF_OK;
-  if (!store->shared)
+  if (probes)
     status = look_beyond(store, &tiles, reterr);
   return status == HF_OK ? make_durable(store, reterr) : status;
 }
