@@ -1,6 +1,7 @@
 """Nodes with NFS mounts, their drivers, and the servers that they need: what the faults of nfs_faults.py hurt."""
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,11 +15,19 @@ from world import DRIVER, HERE, HOLDFAST
 
 LEASE_MS = 1500
 COMMAND_MS = 1000
-COME_BACK_SECONDS = 60  # after a fault, until there is a new record
+COME_BACK_SECONDS = 30  # after a fault, until each driver on each node has saved or read again
+READS, READER_THINK_US = 30, 40000
+IS_BACK = {"w": re.compile(rb'"acked":[1-9]'), "r": re.compile(rb'"event":"answer","t":\d+,"n":\d+,"status":"HF_OK"')}
 AFTERWARDS = 50  # records, at least, behind the last fault
 STOP_SECONDS = 90
 SLOW = 4 if os.environ.get("HF_TEST_SLOW") else 1
 MOUNTS = {"4.1": "vers=4.1,proto=tcp,timeo=20", "3": "vers=3,nolock,proto=tcp,timeo=20"}
+LOOK = """for place in /proc/[0-9]*; do
+  grep -q cluster_driver $place/cmdline 2>/dev/null || continue
+  tr '\\0' ' ' <$place/cmdline | sed 's/.*--name \\([^ ]*\\).*/\\1/'; echo "  $(cat $place/wchan) $(cat $place/syscall)"
+  cat $place/stack
+done 2>&1; echo w >/proc/sysrq-trigger; echo m >/proc/sysrq-trigger; sleep 0.3; dmesg | tail -n 200
+ss -tnoi 2>&1; cat /proc/self/mountstats | grep -A60 nfs"""
 
 
 class World:
@@ -33,6 +42,7 @@ class World:
         self.server = self.redis = None
         self.config = os.path.join(folder, "config.json")
         self.nodes, self.runs = [], {}
+        self.at_work = {}  # driver -> the history of its present run
         self.mount = MOUNTS[version] + (",noac" if options.actimeo == "noac" else "")
         self.allow = ["HF_ELOCK", "HF_EBACKEND", "HF_EUNSURE", "HF_ECANCELLED", "HF_EIO"]
         os.makedirs(os.path.join(folder, "histories"))
@@ -69,21 +79,25 @@ class World:
     # ---- drivers ----
 
     def start_drivers(self, node):
-        """Several on each node; all of them save, ask and list."""
-        waiting = []
-        for number in range(self.options.writers):
-            name = f"w{node.number}{number}"
-            self.runs[name] = self.runs.get(name, 0) + 1
-            history = os.path.join(self.folder, "histories", f"{name}-{self.runs[name]}.jsonl")
-            self.histories.append(history)
-            argv = [DRIVER, "--store", self.store, "--config", self.config, "--history", history, "--name", name,
-                    "--node", node.hostname, "--seed", self.options.seed, "--run", self.runs[name],
-                    "--seconds", 1000000, "--think-us", self.options.think_us, "--timeout-ms", 30000, "--durable", 1,
-                    "--clock-offset-ns", node.offset_ns, "--clock-error-ns", node.error_ns]
-            waiting.append(node.tell("start", name=name, argv=[str(word) for word in argv], errors=self.errors,
-                                     env={"HF_PLANT": self.plant} if self.plant else {}))
+        """Several on each node, which save, ask and list, and one that only asks: whoever writes to a folder makes its
+        node look at it afresh, so only the last sees what the node remembers."""
+        waiting = [self._start_driver(node, f"w{node.number}{number}", READS, self.options.think_us)
+                   for number in range(self.options.writers)]
+        waiting.append(self._start_driver(node, f"r{node.number}", 100, READER_THINK_US))
         for number in waiting:
             node.hear(number)
+
+    def _start_driver(self, node, name, reads, think_us):
+        self.runs[name] = self.runs.get(name, 0) + 1
+        history = os.path.join(self.folder, "histories", f"{name}-{self.runs[name]}.jsonl")
+        self.histories.append(history)
+        self.at_work[name] = history
+        argv = [DRIVER, "--store", self.store, "--config", self.config, "--history", history, "--name", name,
+                "--node", node.hostname, "--seed", self.options.seed, "--run", self.runs[name], "--seconds", 1000000,
+                "--reads", reads, "--think-us", think_us, "--timeout-ms", 30000, "--durable", 1,
+                "--clock-offset-ns", node.offset_ns, "--clock-error-ns", node.error_ns]
+        return node.tell("start", name=name, argv=[str(word) for word in argv], errors=self.errors,
+                         env={"HF_PLANT": self.plant} if self.plant else {})
 
     def start(self):
         for node in self.nodes:
@@ -118,13 +132,38 @@ class World:
         while self.head() < head:
             time.sleep(0.02)
             if time.monotonic() - began > seconds * SLOW:
-                raise Failed(f"no new record for {seconds * SLOW} s: the system has not come back. {self.said()}")
+                raise Failed(f"no new record for {seconds * SLOW} s. {self.said()}")
+
+    def wait_all(self):
+        """Until each driver has made a record (who only reads: has got an answer) after now."""
+        began = time.monotonic()
+        waiting = {name: os.path.getsize(path) if os.path.exists(path) else 0 for name, path in self.at_work.items()}
+        while waiting:
+            if time.monotonic() - began > COME_BACK_SECONDS * SLOW:
+                raise Failed(f"{', '.join(sorted(waiting))} did not come back for {COME_BACK_SECONDS * SLOW} s. "
+                             f"{self.said()}")
+            time.sleep(0.02)
+            for name in [name for name, size in waiting.items() if self._is_back(name, size)]:
+                del waiting[name]
         return time.monotonic() - began
+
+    def _is_back(self, name, size):
+        try:
+            with open(self.at_work[name], "rb") as file:
+                file.seek(size)
+                return bool(IS_BACK[name[0]].search(file.read()))
+        except FileNotFoundError:
+            return False
 
     def hurt(self, name, fault):
         """A fault, which ends by itself, and the way back from it."""
         fault(self)
-        took = self.wait_head(self.head() + 1, COME_BACK_SECONDS)
+        try:
+            took = self.wait_all()
+        except Failed as failed:
+            if self.plant:  # they may hang or give up: the checker judges
+                raise
+            raise Failed(f"after {name}: {failed}") from failed
         self.done[name] = self.done.get(name, 0) + 1
         self.slowest_s[name] = max(self.slowest_s.get(name, 0.0), took)
         ended = {} if self.plant else self.failed_drivers()
@@ -147,7 +186,7 @@ class World:
         waiting = [(node, node.tell("stop", seconds=5 if self.plant else STOP_SECONDS * SLOW)) for node in self.nodes]
         for node, number in waiting:
             statuses = node.hear(number, 2 * STOP_SECONDS * SLOW)["statuses"]
-            if any(statuses.values()) and not self.plant:
+            if any(status != 0 for status in statuses.values()) and not self.plant:
                 raise Failed(f"drivers of {node} ended with {statuses}: {self.said()}")
             node.check_clock()
 
@@ -169,6 +208,16 @@ class World:
                    *self.histories]
         return subprocess.run([str(word) for word in command], env={**os.environ, "HOLDFAST_CONFIG": self.config},
                               capture_output=True, text=True, check=False, timeout=1800)
+
+    def look_inside(self):
+        """What the processes of the nodes are waiting for, where a node still answers."""
+        texts = []
+        for node in self.nodes:
+            try:
+                texts.append(f"==== {node.hostname}\n" + node.ask("run", argv=["sh", "-c", LOOK], patience=20)["out"])
+            except Failed as failed:
+                texts.append(f"==== {node.hostname}\n{failed}")
+        return "\n".join(texts)
 
     def acknowledged(self):
         """Saves, by the histories themselves."""
