@@ -10,6 +10,7 @@
 #include "err.h"
 #include "file.h"
 #include "mark.h"
+#include "plant.h"
 #include "sys.h"
 #include "tile.h"
 
@@ -208,10 +209,26 @@ static void keep_turn(hf_store *store) {
     (void)store->turn_ops->verify(store->turn_locker, store->turn_grant, NULL);
 }
 
+/* Planted: what clients remember of absent names, and of folders, decides what is there. */
+static int look_by_names(hf_store *store, uint64_t *tiles, hf_error *reterr) {
+  if (HF_PLANTED(LOOK_BY_FOLDER)) {
+    hf_autofd int fd = hf_sys_openat(store->log_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+      return hf_err_sys(reterr, HF_EIO, errno, "log", "cannot open the folder");
+  }
+  int got;
+  while ((got = read_next(store, tiles, 0, reterr)) > 0)
+    store->durable_head = store->view.head;
+  return got;
+}
+
 int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   uint64_t tiles = 0;
   uint64_t marked = 0;
   int status = hf_tile_mark_length(store, &tiles, reterr);
+  if (status == HF_OK && store->shared && (flags & HF_REFRESH_UNDER_LOCK) == 0 &&
+      (HF_PLANTED(LOOK_EARLY) || HF_PLANTED(LOOK_BY_FOLDER)))
+    return look_by_names(store, &tiles, reterr);
   if (status == HF_OK)
     status = hf_mark_length(store, store->log_fd, store->log_mark_fd, "log/" HF_MARK_NAME, &marked,
                             reterr);

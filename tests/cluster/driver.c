@@ -136,6 +136,7 @@ static void read_options(int argc, char **argv, driver_options *options) {
              {"--reads", NULL, &options->reads, NULL},
              {"--timeout-ms", NULL, NULL, &options->timeout_ms},
              {"--think-us", NULL, &options->think_us, NULL},
+             {"--durable", NULL, &options->durable, NULL},
              {"--clock-offset-ns", NULL, NULL, &options->clock_offset_ns},
              {"--clock-error-ns", NULL, NULL, &options->clock_error_ns}};
   for (int i = 1; i < argc; i += 2) {

@@ -5,7 +5,8 @@
  *
  * A history is JSON, a line an event: "begin", "open" for each handle, then for each operation a
  * "call" before it and an "answer" after it, "log" lines of the library, and "end". Each line is
- * written by one write(2), so that a SIGKILL leaves at most one operation without an answer. Times
+ * written by one write(2), so that a SIGKILL leaves at most one operation without an answer (with
+ * --durable 1 the death of the kernel, too). Times
  * are CLOCK_MONOTONIC in ns, which all network namespaces of a machine share: "boot" tells
  * histories of one clock. check.py reads them.
  *
@@ -45,6 +46,7 @@ typedef struct driver_options {
   uint64_t think_us; /* at most so long between two operations */
   int64_t clock_offset_ns;
   int64_t clock_error_ns;
+  uint64_t durable; /* each line of the history outlives the kernel, too */
 } driver_options;
 
 typedef struct driver {

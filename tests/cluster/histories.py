@@ -14,9 +14,11 @@ class Unreadable(Exception):
 
 
 class Process:
-    def __init__(self, name, node, pid, boot, offset_ns, error_ns):
-        self.name, self.node, self.pid, self.boot = name, node, pid, boot
-        self.offset_ns, self.error_ns = offset_ns, error_ns
+    def __init__(self, begin):
+        self.name, self.node, self.boot = begin["name"], begin["node"], begin["boot"]
+        self.pid, self.host = begin["pid"], begin["host"]
+        self.writer = (self.host, self.pid)  # what a record says of who wrote it
+        self.offset_ns, self.error_ns = begin["offset_ns"], begin["error_ns"]
         self.warnings = []  # (time, message)
         self.opens = 0  # handles, one after the other
         self.is_torn = False  # its last line is cut: it was killed while it wrote
@@ -90,8 +92,7 @@ def read_history(path):
     begin = events[0]
     if begin["event"] != "begin":
         raise Unreadable(f"{path}: it begins with {begin['event']}")
-    process = Process(begin["name"], begin["node"], begin["pid"], begin["boot"], begin["offset_ns"],
-                      begin["error_ns"])
+    process = Process(begin)
     process.is_torn = is_torn
     ops, waiting = [], None
     for event in events[1:]:
@@ -129,9 +130,8 @@ def read_histories(paths):
                          "(--clock-offset-ns, --clock-error-ns of the driver)")
     seen = {}
     for process in processes:
-        place = (process.boot, process.pid)
-        if place in seen:
-            raise Unreadable(f"{process.name} and {seen[place].name} have the same pid: a record does not tell them "
-                             "apart; run it again")
-        seen[place] = process
+        if process.writer in seen:
+            raise Unreadable(f"{process.name} and {seen[process.writer].name} have the same host and pid: a record "
+                             "does not tell them apart; run it again")
+        seen[process.writer] = process
     return processes, ops

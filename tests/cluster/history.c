@@ -11,7 +11,7 @@
 
 #include "driver.h"
 
-enum { LINE_BYTES_FIRST = 1024, BOOT_ID_BYTES = 64 };
+enum { LINE_BYTES_FIRST = 1024, BOOT_ID_BYTES = 64, HOST_BYTES = 256 };
 
 int64_t history_now_ns(void) {
   struct timespec now;
@@ -104,15 +104,18 @@ static void read_boot_id(char text[BOOT_ID_BYTES]) {
 void history_open(driver *me) {
   history_line line;
   char boot[BOOT_ID_BYTES];
-  me->history_fd =
-      open(me->options.history, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+  char host[HOST_BYTES] = "";
+  int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC;
+  me->history_fd = open(me->options.history, me->options.durable ? flags | O_DSYNC : flags, 0666);
   if (me->history_fd < 0)
     driver_fail("%s: %s", me->options.history, strerror(errno));
   read_boot_id(boot);
+  (void)gethostname(host, sizeof host - 1);
   history_begin(&line, "begin", history_now_ns());
   history_text(&line, "name", me->options.name);
   history_text(&line, "node", me->options.node);
   history_text(&line, "boot", boot);
+  history_text(&line, "host", host);
   history_signed(&line, "pid", getpid());
   history_number(&line, "seed", me->options.seed);
   history_signed(&line, "offset_ns", me->options.clock_offset_ns);

@@ -80,7 +80,7 @@ def _check_saved(log, item, checked):
         checked.fail("I3", f"two saves were told that they had made seq {record.seq}", (record.maker, item.op),
                      (record,))
         return
-    if record.pid != item.op.process.pid:
+    if record.writer != item.op.process.writer:
         checked.fail("I6", f"pid {item.op.process.pid} was told that it had made seq {record.seq}, which pid "
                            f"{record.pid} wrote", (item.op,), (record,))
     record.maker, record.began, item.record = item.op, item.op.began, record.seq
@@ -141,12 +141,12 @@ def _check_resolved(log, op, checked):
 def attribute(log, processes, ops, checked):
     """Finds who made the records that nobody was acknowledged for: calls without an answer, or with an unknown one.
     A record that nobody can have made breaks I6 (it was refused) or came from nowhere."""
-    by_pid = {process.pid: process for process in processes}
+    by_writer = {process.writer: process for process in processes}
     unknown, attempts = {}, {}
     for op in ops:
         for item in op.items:
             if item.is_unknown or (item.given_id and item.record is None and item.status == "HF_OK"):
-                unknown.setdefault((op.process.pid, item.key, item.sha), []).append(item)
+                unknown.setdefault((op.process.writer, item.key, item.sha), []).append(item)
             if item.attempt or item.is_unknown:
                 attempts.setdefault(item.attempt, []).append(op)
         if op.kind == "resolve":
@@ -155,22 +155,22 @@ def attribute(log, processes, ops, checked):
         if record.maker:
             continue
         if record.is_save:
-            items = [item for item in unknown.get((record.pid, record.key, record.sha), ())
+            items = [item for item in unknown.get((record.writer, record.key, record.sha), ())
                      if item.record is None and (item.attempt in (None, record.id))]
             makers = [item.op for item in items]
             if items:
                 items[0].record = record.seq
                 checked.count("unknown, and saved")
         elif record.op == "end":
-            makers = [op for op in attempts.get(record.ends, ()) if op.process.pid == record.pid]
-            makers = makers or [op for op in attempts.get(None, ()) if op.process.pid == record.pid]
+            makers = [op for op in attempts.get(record.ends, ()) if op.process.writer == record.writer]
+            makers = makers or [op for op in attempts.get(None, ()) if op.process.writer == record.writer]
         else:
             continue
         if makers:
             record.maker = min(makers, key=lambda op: op.began)
             record.began = record.maker.began
-        elif record.pid not in by_pid:
+        elif record.writer not in by_writer:
             checked.fail("I6", f"seq {record.seq} is of a process without a history", (), (record,))
         else:
-            checked.fail("I6", f"seq {record.seq} was made by {by_pid[record.pid]}, which has no call that could have "
-                               "made it: it was refused, or made another record already", (), (record,))
+            checked.fail("I6", f"seq {record.seq} was made by {by_writer[record.writer]}, which has no call that could "
+                               "have made it: it was refused, or made another record already", (), (record,))

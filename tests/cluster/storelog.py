@@ -13,7 +13,8 @@ DOC = b',"doc":'
 
 class Record:
     def __init__(self, row):
-        self.seq, self.op, self.id, self.pid = row["seq"], row["op"], row["id"], row["pid"]
+        self.seq, self.op, self.id = row["seq"], row["op"], row["id"]
+        self.pid, self.writer = row["pid"], (row["host"], row["pid"])
         self.sha, self.group = row["sha256"], row["group"]
         self.is_save = self.op == "save"
         self.key = (row["run_id"], row["stage"], row["dims"].get("view", "")) if self.is_save else None
@@ -23,9 +24,10 @@ class Record:
         self.maker = None  # that call
 
     def __str__(self):
+        whose = f"id {self.id}, of pid {self.pid} on {self.writer[0]}"
         if self.is_save:
-            return f"seq {self.seq}: {name_key(self.key)}, group {self.group}, id {self.id}, of pid {self.pid}"
-        return f"seq {self.seq}: {self.op} of {self.ends}, id {self.id}, of pid {self.pid}"
+            return f"seq {self.seq}: {name_key(self.key)}, group {self.group}, {whose}"
+        return f"seq {self.seq}: {self.op} of {self.ends}, {whose}"
 
 
 def name_key(key):

@@ -1,0 +1,152 @@
+"""What is done to the nodes, the network and the servers. Each fault ends by itself."""
+import time
+
+from nfs_node import Failed
+from nfs_world import LEASE_MS, SLOW
+
+STOP_SECONDS = 30  # until a driver has come to its lock for a few times
+
+
+def a_while(world, shortest, longest):
+    time.sleep(world.random.uniform(shortest, longest))
+
+
+def longer_than_the_lease(world):
+    a_while(world, 1.3 * LEASE_MS * SLOW / 1000, 2.2 * LEASE_MS * SLOW / 1000)
+
+
+def node_killed(world):
+    """The power of a node fails; it boots again."""
+    node = world.any_node()
+    node.kill()
+    a_while(world, 0.0, 1.0)
+    world.reboot(node)
+
+
+def node_paused(world):
+    node = world.any_node()
+    node.pause()
+    try:
+        longer_than_the_lease(world)
+    finally:
+        node.resume()
+
+
+def _stop_holder(world):
+    """(node, name) of a driver that has stopped itself between its verified lock and its link."""
+    node = world.any_node()
+    name = world.random.choice(world.driver_names(node))
+    node.ask("kill", name=name)
+    node.hear(world.start_driver(node, name, f"after-acquire:{world.random.randint(1, 10)}"))
+    if not node.ask("wait_stopped", name=name, seconds=STOP_SECONDS, patience=2 * STOP_SECONDS)["stopped"]:
+        raise Failed(f"driver {name} does not come to its lock")
+    return node, name
+
+
+def holder_stopped(world):
+    """It goes on when its lease has long run out, and others have had the lock."""
+    node, name = _stop_holder(world)
+    longer_than_the_lease(world)
+    node.ask("continue", name=name)
+
+
+def holder_killed(world):
+    node, name = _stop_holder(world)
+    node.ask("kill", name=name)
+    node.hear(world.start_driver(node, name))
+
+
+def _cut(world, names):
+    node = world.any_node()
+    for name in names:
+        world.network.cut(name, node.number)
+    try:
+        a_while(world, 0.5, 4.0)
+    finally:
+        for name in names:
+            world.network.heal(name, node.number)
+
+
+def cut_redis(world):
+    _cut(world, ["redis"])
+
+
+def cut_nfs(world):
+    _cut(world, ["nfs"])
+
+
+def cut_both(world):
+    _cut(world, ["nfs", "redis"])
+
+
+def redis_restarted(world):
+    world.redis.restart_empty(world.random.uniform(0.0, 1.0))
+
+
+def redis_flushed(world):
+    world.redis.say("FLUSHALL")
+    a_while(world, 0.0, 0.5)
+
+
+def nfs_restarted(world):
+    world.server.kill()
+    a_while(world, 0.0, 1.0)
+    world.server.start()
+
+
+def clock_set(world):
+    """Days off, and not set back: the next fault of this kind starts from there."""
+    world.any_node().ask("set_clock", seconds=world.random.choice((-1, 1)) * world.random.uniform(1, 5) * 86400)
+
+
+def disk_full(world):
+    world.server.fill()
+    try:
+        a_while(world, 0.5, 2.0)
+    finally:
+        world.server.free()
+
+
+FAULTS = {
+    "node-killed": node_killed,
+    "node-paused": node_paused,
+    "holder-stopped": holder_stopped,
+    "holder-killed": holder_killed,
+    "cut-redis": cut_redis,
+    "cut-nfs": cut_nfs,
+    "cut-both": cut_both,
+    "redis-restarted": redis_restarted,
+    "redis-flushed": redis_flushed,
+    "nfs-restarted": nfs_restarted,
+    "clock-set": clock_set,
+    "disk-full": disk_full,
+}
+
+
+# A planted bug, and the run in which it is to be found: (faults, export, seconds).
+PLANTS = {
+    "LOOK_EARLY": ("none", "plain", 10),
+    "LOOK_BY_FOLDER": ("none", "coarse", 20),
+    "RENAME_OVERWRITES": ("holder-stopped", "plain", 15),
+    "UNVERIFIED_OVERWRITE": ("holder-stopped", "plain", 15),
+    "EEXIST_IS_SUCCESS": ("holder-stopped", "plain", 15),
+    "SEQ_FROM_COUNTER": ("holder-killed,redis-flushed", "plain", 15),
+    "DEDUPE_BY_RUN": ("none", "plain", 10),
+    "PREV_BY_TIME": ("clock-set", "plain", 20),
+    "REPRINT_DOCUMENT": ("none", "plain", 5),
+}
+PLANTS_SHORT = ("LOOK_EARLY", "RENAME_OVERWRITES", "DEDUPE_BY_RUN")
+
+
+def nemesis(world, names, until):
+    """The faults in rounds, each round in an order of its own, until the time is up; at least one round of one."""
+    waiting = []
+    while names and (time.monotonic() < until or not world.done):
+        if not waiting:
+            waiting = list(names)
+            world.random.shuffle(waiting)
+        a_while(world, 0.1, 1.0)
+        name = waiting.pop()
+        world.hurt(name, FAULTS[name])
+    while time.monotonic() < until:
+        time.sleep(0.1)
