@@ -169,8 +169,9 @@ class World:
         return total
 
     def check(self, saves):
-        command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store, "--program",
-                   HOLDFAST, "--min-saves", saves, "--min-reads", saves // 10, "--allow", ",".join(self.allow), *self.histories]
+        command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store,
+                   "--program", HOLDFAST, "--min-saves", saves, "--min-reads", saves // 10,
+                   "--allow", ",".join(self.allow), *self.histories]
         return subprocess.run([str(word) for word in command], env={**os.environ, "HOLDFAST_CONFIG": self.config},
                               capture_output=True, text=True, check=False, timeout=1800)
 
