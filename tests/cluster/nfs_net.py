@@ -6,6 +6,7 @@ from netns import run
 
 NETS = {"nfs": "10.204.0", "redis": "10.204.1"}
 SERVER_HOST = 1
+MTU = 9000
 NODE_HOST = 10  # node i has the address NET.(NODE_HOST + i)
 
 
@@ -36,10 +37,10 @@ class NodeNetwork:
         for name in NETS:
             self._ip("link", "add", self.bridge(name), "type", "bridge")
             self._ip("addr", "add", f"{self.address(name)}/24", "dev", self.bridge(name))
-            self._ip("link", "set", self.bridge(name), "up")
+            self._ip("link", "set", self.bridge(name), "mtu", str(MTU), "gso_max_segs", "1", "up")
             for node in range(1, self.nodes + 1):
                 self._ip("tuntap", "add", self.tap(name, node), "mode", "tap")
-                self._ip("link", "set", self.tap(name, node), "master", self.bridge(name), "up")
+                self._ip("link", "set", self.tap(name, node), "mtu", str(MTU), "master", self.bridge(name), "up")
 
     @staticmethod
     def bridge(name):

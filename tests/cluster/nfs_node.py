@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from nfs_net import MTU
 from nfs_server import CLOCK_PORT
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -90,7 +91,7 @@ class Node:
             server=self.network.address("nfs"), mount=shlex.quote(self.mount), python=shlex.quote(sys.executable),
             modprobe=shlex.quote(self.modprobe), agent=shlex.quote(os.path.join(HERE, "nfs_agent.py")),
             folder=shlex.quote(self.folder)))
-        devices = [f"vec{i}:transport=tap,ifname={self.network.tap(name, self.number)},gro=1"
+        devices = [f"vec{i}:transport=tap,ifname={self.network.tap(name, self.number)},gro=1,mtu={MTU}"
                    for i, name in enumerate(("nfs", "redis"))]  # without gro=1 large frames are dropped
         with open(os.path.join(self.folder, "console"), "wb") as console:
             self.process = subprocess.Popen(

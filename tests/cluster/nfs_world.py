@@ -21,6 +21,19 @@ SLOW = 4 if os.environ.get("HF_TEST_SLOW") else 1
 MOUNTS = {"4.1": "vers=4.1,proto=tcp,timeo=20", "3": "vers=3,nolock,proto=tcp,timeo=20"}
 
 
+def operations(nodes):
+    """What the nodes have asked the server for since they booted: name -> count."""
+    total = {}
+    for node in nodes:
+        within = False
+        for line in node.ask("read", path="/proc/self/mountstats")["text"].splitlines():
+            within = within or line.strip().startswith("per-op statistics")
+            words = line.split()
+            if within and len(words) > 2 and words[0].endswith(":") and words[1].isdigit() and int(words[1]):
+                total[words[0][:-1]] = total.get(words[0][:-1], 0) + int(words[1])
+    return total
+
+
 class World:
     """A cluster of one NFS version and one kind of export."""
 
@@ -155,18 +168,6 @@ class World:
             if any(statuses.values()) and not self.plant:
                 raise Failed(f"drivers of {node} ended with {statuses}: {self.said()}")
             node.check_clock()
-
-    def operations(self):
-        """What each node has asked the server for since it booted: name -> count."""
-        total = {}
-        for node in self.nodes:
-            within = False
-            for line in node.ask("read", path="/proc/self/mountstats")["text"].splitlines():
-                within = within or line.strip().startswith("per-op statistics")
-                words = line.split()
-                if within and len(words) > 2 and words[0].endswith(":") and words[1].isdigit() and int(words[1]):
-                    total[words[0][:-1]] = total.get(words[0][:-1], 0) + int(words[1])
-        return total
 
     def check(self, saves):
         command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store,
