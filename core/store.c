@@ -51,8 +51,10 @@ void hf_close(hf_store **store) {
   hf_store *old = *store;
   *store = NULL;
   hf_store_close_locker(old);
-  int *fds[] = {&old->root_fd, &old->stage_fd,    &old->log_fd,       &old->tile_fd,
-                &old->blob_fd, &old->log_mark_fd, &old->tile_mark_fd, &old->log_mark_write_fd};
+  int *fds[] = {&old->root_fd,         &old->stage_fd,          &old->log_fd,
+                &old->tile_fd,         &old->blob_fd,           &old->log_mark_fd,
+                &old->tile_mark_fd,    &old->log_mark_write_fd, &old->log_mark_pin_fd,
+                &old->tile_mark_pin_fd};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     hf_fd_cleanup(fds[i]);
   /* a child's copy may be locked by a thread that it does not have */
@@ -78,6 +80,7 @@ static hf_store *store_new(void) {
   store->owner_pid = getpid();
   store->root_fd = store->stage_fd = store->log_fd = store->tile_fd = store->blob_fd = -1;
   store->log_mark_fd = store->tile_mark_fd = store->log_mark_write_fd = -1;
+  store->log_mark_pin_fd = store->tile_mark_pin_fd = -1;
   (void)pthread_mutex_init(&store->locker_mutex, NULL); /* none of them fails on Linux */
   (void)pthread_mutex_init(&store->view_mutex, NULL);
   (void)pthread_mutex_init(&store->queue_mutex, NULL);
@@ -125,14 +128,34 @@ static int open_part(const hf_store *store, const char *name, int *ret_fd, hf_er
   return hf_err_sys(reterr, HF_EIO, errno, name, "cannot open the folder");
 }
 
+/* Keeps a mark open for as long as the handle lives, beside the opens that look at it afresh.
+ *
+ * Linux's client of NFSv4 gives up a file's open state with its last close. Where processes of one
+ * host open and close a file all the time, the reply to an open can meet a state that a close has
+ * just ended: the client then waits for a number of the sequence that never comes, 5 s, and begins
+ * anew whenever another process opens the file. Seen on Linux 6.1.176 with NFSv4.1: a read that
+ * took 54 s, until the others were done. With the state held open no close is sent. To write as
+ * well where that is allowed: then no open changes the state's kind either. Nothing depends on it.
+ */
+static void pin_mark(int dirfd, int *ret_fd) {
+  *ret_fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDWR, 0);
+  if (*ret_fd < 0)
+    *ret_fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDONLY, 0);
+}
+
 static int open_parts(hf_store *store, hf_error *reterr) {
   int status = open_part(store, "log", &store->log_fd, reterr);
   if (status == HF_OK)
     status = open_part(store, "tile", &store->tile_fd, reterr);
   if (status == HF_OK)
     status = open_part(store, "blob", &store->blob_fd, reterr);
-  if (status != HF_OK || store->shared)
+  if (status != HF_OK)
     return status;
+  if (store->shared) {
+    pin_mark(store->log_fd, &store->log_mark_pin_fd);
+    pin_mark(store->tile_fd, &store->tile_mark_pin_fd);
+    return HF_OK;
+  }
   store->log_mark_fd = hf_sys_openat(store->log_fd, HF_MARK_NAME, O_RDONLY, 0);
   if (store->log_mark_fd < 0)
     return hf_err_sys(reterr, errno == ENOENT ? HF_EDAMAGED : HF_EIO, errno, "log/" HF_MARK_NAME,

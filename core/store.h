@@ -38,6 +38,9 @@ struct hf_store {
   int log_mark_fd; /* local filesystems: kept open; shared: -1, opened afresh for each look */
   int tile_mark_fd;
   int log_mark_write_fd;
+  /* shared: kept open, never read; see pin_mark */
+  int log_mark_pin_fd;
+  int tile_mark_pin_fd;
 
   const hf_config *config; /* NULL: the built-in defaults */
   pthread_mutex_t locker_mutex;
