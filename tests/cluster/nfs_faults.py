@@ -35,9 +35,9 @@ def node_paused(world):
 def _stop_holder(world):
     """(node, name) of a driver that has stopped itself between its verified lock and its link."""
     node = world.any_node()
-    name = world.random.choice(world.driver_names(node))
+    name = world.random.choice(world.writer_names(node))
     node.ask("kill", name=name)
-    node.hear(world.start_driver(node, name, f"after-acquire:{world.random.randint(1, 10)}"))
+    node.hear(world.start_writer(node, name, f"after-acquire:{world.random.randint(1, 10)}"))
     if not node.ask("wait_stopped", name=name, seconds=STOP_SECONDS, patience=2 * STOP_SECONDS)["stopped"]:
         raise Failed(f"driver {name} does not come to its lock")
     return node, name
@@ -53,7 +53,7 @@ def holder_stopped(world):
 def holder_killed(world):
     node, name = _stop_holder(world)
     node.ask("kill", name=name)
-    node.hear(world.start_driver(node, name))
+    node.hear(world.start_writer(node, name))
 
 
 def _cut(world, names):
@@ -127,6 +127,7 @@ FAULTS = {
 PLANTS = {
     "LOOK_EARLY": ("none", "plain", 10),
     "LOOK_BY_FOLDER": ("none", "coarse", 20),
+    "ACK_BEFORE_MARK": ("none", "plain", 10),
     "RENAME_OVERWRITES": ("holder-stopped", "plain", 15),
     "UNVERIFIED_OVERWRITE": ("holder-stopped", "plain", 15),
     "EEXIST_IS_SUCCESS": ("holder-stopped", "plain", 15),
