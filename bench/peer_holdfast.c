@@ -6,11 +6,23 @@
 #include <holdfast/holdfast.h>
 
 int hf_bench_group_derived = 1;
+const char *hf_bench_locker = "flock";
+const char *hf_bench_config;
+
+static hf_config *config; /* once loaded, kept until the process ends */
 
 static int failed(const char *what, const hf_error *e, char *error) {
   (void)snprintf(error, HF_BENCH_TEXT_BYTES_MAX, "holdfast: %s: %s: %.300s (%.80s)", what,
                  hf_status_name(e->code), e->message, e->place);
   return -1;
+}
+
+static int load_config(char *error) {
+  hf_error e = HF_ERROR_INIT;
+  return config != NULL || hf_bench_config == NULL ||
+                 hf_config_load(hf_bench_config, &config, &e) == HF_OK
+             ? 0
+             : failed("configuration", &e, error);
 }
 
 static void request_fill(const hf_bench_document *d, hf_dim dims[2], hf_save_request *ret_request) {
@@ -68,7 +80,10 @@ static int holdfast_open(const char *folder, void **ret_state, char *error) {
   hf_store *store = NULL;
   uint64_t head = 0;
   /* The head: so that the log is read here and not by the first save. */
-  if (hf_open(folder, NULL, &store, &e) != HF_OK || hf_head(store, &head, &e) != HF_OK) {
+  if (load_config(error) != 0)
+    return -1;
+  hf_open_options options = {.config = config};
+  if (hf_open(folder, &options, &store, &e) != HF_OK || hf_head(store, &head, &e) != HF_OK) {
     hf_close(&store);
     return failed("open", &e, error);
   }
@@ -84,7 +99,10 @@ static void holdfast_close(void **state) {
 
 static int holdfast_prepare(const char *folder, uint64_t history, int singly, char *error) {
   hf_error e = HF_ERROR_INIT;
-  hf_init_options options = {.locker = "flock", .force = 1};
+  if (load_config(error) != 0)
+    return -1;
+  hf_init_options options = {.config = config, .locker = hf_bench_locker, .force = 1};
+  hf_open_options with_config = {.config = config};
   if (hf_init(folder, &options, NULL, &e) != HF_OK) {
     return failed("init", &e, error);
   }
@@ -92,7 +110,7 @@ static int holdfast_prepare(const char *folder, uint64_t history, int singly, ch
     return 0;
   }
   hf_store *store = NULL;
-  if (hf_open(folder, NULL, &store, &e) != HF_OK) {
+  if (hf_open(folder, &with_config, &store, &e) != HF_OK) {
     return failed("open", &e, error);
   }
   int result = singly ? fill_singly(store, history, error) : fill(store, history, error);
@@ -120,7 +138,8 @@ static int holdfast_save(void *state, const hf_bench_document *document, char *e
 static int holdfast_count(const char *folder, uint64_t *ret_count, char *error) {
   hf_error e = HF_ERROR_INIT;
   hf_store *store = NULL;
-  if (hf_open(folder, NULL, &store, &e) != HF_OK) {
+  hf_open_options options = {.config = config};
+  if (hf_open(folder, &options, &store, &e) != HF_OK) {
     return failed("open", &e, error);
   }
   int status = hf_head(store, ret_count, &e);

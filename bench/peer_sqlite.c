@@ -7,15 +7,16 @@
 
 #include <sqlite3.h>
 
-enum { BUSY_TIMEOUT_MS = 60000, PATH_BYTES = 4200 };
+enum { BUSY_TIMEOUT_MS = 60000, PATH_BYTES = 4200, PRAGMA_BYTES = 64 };
 
 typedef struct connection {
   sqlite3 *db;
   sqlite3_stmt *insert;
 } connection;
 
+const char *hf_bench_sqlite_journal = "WAL";
+
 static const char schema[] =
-    "PRAGMA journal_mode=WAL;"
     "CREATE TABLE snapshot ("
     "  seq INTEGER PRIMARY KEY,"
     "  run_id TEXT NOT NULL, stage TEXT NOT NULL, target TEXT NOT NULL, view TEXT NOT NULL,"
@@ -104,7 +105,10 @@ static int sqlite_prepare(const char *folder, uint64_t history, int singly, char
   }
   void *state = c;
   int result = 0;
-  if (sqlite3_exec(c->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
+  char journal[PRAGMA_BYTES];
+  (void)snprintf(journal, sizeof journal, "PRAGMA journal_mode=%s", hf_bench_sqlite_journal);
+  if (sqlite3_exec(c->db, journal, NULL, NULL, NULL) != SQLITE_OK ||
+      sqlite3_exec(c->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
       sqlite3_prepare_v2(c->db, insertion, -1, &c->insert, NULL) != SQLITE_OK ||
       sqlite3_exec(c->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
     result = failed("schema", c->db, error);

@@ -49,7 +49,7 @@ static void tell_type(hf_doctor_run *run) {
   const hf_fs *fs = &run->fs;
   const char *type = fs->type, *acting = fs->acting_type;
   int is_overlay = strcmp(type, acting) != 0;
-  if (strcmp(acting, "tmpfs") == 0)
+  if (strcmp(acting, "tmpfs") == 0 && fs->local)
     hf_doctor_tell(run, "filesystem", HF_VERDICT_CAUTION, 0, "",
                    "%s%s, mounted at %s: in memory, everything is gone after a restart", type,
                    is_overlay ? " over tmpfs" : "", fs->mount_point);

@@ -94,6 +94,8 @@ int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uin
 }
 
 static int is_same(const hf_attempt *attempt, const hf_line *line) {
+  if (HF_PLANTED(DEDUPE_BY_RUN))
+    return 1;
   return line->size == attempt->line.size &&
          memcmp(line->sha256, attempt->line.sha256, sizeof line->sha256) == 0 &&
          hf_piece_equal(line->group, attempt->line.group);

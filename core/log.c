@@ -209,35 +209,32 @@ static void keep_turn(hf_store *store) {
     (void)store->turn_ops->verify(store->turn_locker, store->turn_grant, NULL);
 }
 
-/* Planted bugs: names are looked for, and the mark is not asked. */
-static int is_planted_probe(const hf_store *store, unsigned flags) {
-  if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
-    return 0;
-  if (HF_PLANTED(OPEN_FOLDER)) {
-    struct stat st;
-    int fd = hf_sys_openat(store->log_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-    if (fd >= 0) {
-      (void)hf_sys_fstat(fd, &st);
-      (void)hf_sys_close(fd);
-    }
-    return 1;
+/* Planted: what clients remember of absent names, and of folders, decides what is there. */
+static int look_by_names(hf_store *store, uint64_t *tiles, hf_error *reterr) {
+  if (HF_PLANTED(LOOK_BY_FOLDER)) {
+    hf_autofd int fd = hf_sys_openat(store->log_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+      return hf_err_sys(reterr, HF_EIO, errno, "log", "cannot open the folder");
   }
-  return HF_PLANTED(PROBE_NAMES);
+  int got;
+  while ((got = read_next(store, tiles, 0, reterr)) > 0)
+    store->durable_head = store->view.head;
+  return got;
 }
 
 int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
-  int probes = is_planted_probe(store, flags) || !store->shared;
   uint64_t tiles = 0;
   uint64_t marked = 0;
   int status = hf_tile_mark_length(store, &tiles, reterr);
+  if (status == HF_OK && store->shared && (flags & HF_REFRESH_UNDER_LOCK) == 0 &&
+      (HF_PLANTED(LOOK_EARLY) || HF_PLANTED(LOOK_BY_FOLDER)))
+    return look_by_names(store, &tiles, reterr);
   if (status == HF_OK)
     status = hf_mark_length(store, store->log_fd, store->log_mark_fd, "log/" HF_MARK_NAME, &marked,
                             reterr);
   if (status != HF_OK)
     return status;
   store->mark_length = marked;
-  if (probes && store->shared)
-    marked = 0;
   uint64_t exists = tiles * HF_TILE_RECORDS > marked ? tiles * HF_TILE_RECORDS : marked;
   while (store->view.head < exists) {
     if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
@@ -252,7 +249,7 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
     store->durable_head = exists;
   if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
     return HF_OK;
-  if (probes)
+  if (!store->shared)
     status = look_beyond(store, &tiles, reterr);
   return status == HF_OK ? make_durable(store, reterr) : status;
 }

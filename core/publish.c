@@ -44,7 +44,7 @@ static enum read_back read_back(hf_store *store, const char *name, uint64_t seq,
 }
 
 static int link_or_rename(hf_store *store, const char *staged, const char *name) {
-  if (HF_PLANTED(RENAME_OVERWRITES))
+  if (HF_PLANTED(RENAME_OVERWRITES) || HF_PLANTED(UNVERIFIED_OVERWRITE))
     return hf_sys_rename(store->stage_fd, staged, store->log_fd, name, 0);
   if (store->rename_mode)
     return hf_sys_rename(store->stage_fd, staged, store->log_fd, name, RENAME_NOREPLACE);

@@ -7,6 +7,7 @@
 #include "blob.h"
 #include "err.h"
 #include "log.h"
+#include "plant.h"
 
 #include "banned.h"
 
@@ -156,6 +157,32 @@ typedef struct peer {
   uint64_t below;
 } peer;
 
+static int is_peer(const hf_line *line, const peer *of) {
+  return !hf_piece_equal(line->run, of->run) && hf_piece_equal(line->stage, of->stage) &&
+         hf_piece_equal(line->dims, of->dims) && hf_piece_equal(line->group, of->group);
+}
+
+/* Planted: the last one by the clocks. Its seq in *ret_seq; 0: none. */
+static int find_last_by_time(hf_store *store, const peer *of, uint64_t *ret_seq, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_autobuf last = {0};
+  hf_line line;
+  for (uint64_t seq = 1; seq < of->below; seq++) {
+    hf_row row = hf_read_row(store, seq);
+    int status = hf_read_line(store, seq, &row, &text, &line, reterr);
+    if (status != HF_OK)
+      return status;
+    if (!is_peer(&line, of) ||
+        (last.used == line.at.bytes && memcmp(line.at.text, last.data, last.used) < 0))
+      continue;
+    hf_buf_clear(&last);
+    if (hf_buf_add(&last, line.at.text, line.at.bytes) != 0)
+      return hf_err_nomem(reterr);
+    *ret_seq = seq;
+  }
+  return HF_OK;
+}
+
 static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_record **ret_record,
                          hf_error *reterr) {
   hf_autobuf text = {0};
@@ -166,6 +193,11 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
   uint64_t seq =
       hf_view_find_peer(&store->view, hf_peer_hash(of->group, of->stage, of->dims), of->below);
   (void)pthread_mutex_unlock(&store->view_mutex);
+  if (HF_PLANTED(PREV_BY_TIME) && seq != 0) {
+    int status = find_last_by_time(store, of, &seq, reterr);
+    if (status != HF_OK)
+      return status;
+  }
   for (; seq != 0; seq = row.peer_before) {
     row = hf_read_row(store, seq);
     if (row.run_hash == run_hash)
@@ -173,8 +205,7 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
     int status = hf_read_line(store, seq, &row, &text, &line, reterr);
     if (status != HF_OK)
       return status;
-    if (!hf_piece_equal(line.run, of->run) && hf_piece_equal(line.stage, of->stage) &&
-        hf_piece_equal(line.dims, of->dims) && hf_piece_equal(line.group, of->group)) {
+    if (is_peer(&line, of)) {
       status = hf_read_make(store, seq, head, &row, &text, &line, 1, ret_record, reterr);
       return status == HF_OK ? 1 : status;
     }

@@ -64,7 +64,8 @@ static int read_back(hf_verify_work *work, int dirfd, const char *folder, const 
   int got = hf_file_read(dirfd, name, text->used, &there, reterr);
   if (got < 0 && got != HF_ELIMIT)
     return got;
-  if (got == 1 && there.used == text->used && memcmp(there.data, text->data, text->used) == 0)
+  if (got == 1 && there.used == text->used &&
+      (text->used == 0 || memcmp(there.data, text->data, text->used) == 0))
     return HF_OK;
   int status = hf_err(reterr, HF_EIO, name,
                       "the file that was just put there is not there; repair once more, or from "

@@ -247,7 +247,8 @@ static enum next try_once(hf_store *store, hf_staged *staged, hf_grant *grant, h
     decide_all(staged, status, reterr);
     return NEXT_DONE;
   }
-  if (staged->count == 0 || has_moved(store, staged) || !still_ours(store, grant))
+  if (staged->count == 0 || has_moved(store, staged) ||
+      (!HF_PLANTED(UNVERIFIED_OVERWRITE) && !still_ours(store, grant)))
     return NEXT_DONE;
   HF_PAUSE_AT(AFTER_ACQUIRE);
   switch (hf_publish(store, staged, seq, reterr)) {

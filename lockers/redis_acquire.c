@@ -162,15 +162,23 @@ static int listen(wish *w) {
 /* "owner|token|hint|hold_ms|now_ms": is it the lock for us? The server's clock tells how long ago
  * it was given: the message may have waited for us. */
 static int read_handover(wish *w, const redisReply *reply) {
+  enum { TOKEN, HINT, HOLD_MS, GIVEN_MS, NUMBERS };
+  uint64_t numbers[NUMBERS];
   const char *text = hf_redis_reply_text(reply, 2);
   size_t owner_bytes = strlen(w->hold->owner);
-  unsigned long long token, hint, hold_ms, given_ms;
-  if (strncmp(text, w->hold->owner, owner_bytes) != 0 ||
-      sscanf(text + owner_bytes, "|%20llu|%20llu|%10llu|%20llu", &token, &hint, &hold_ms,
-             &given_ms) != 4)
+  if (strncmp(text, w->hold->owner, owner_bytes) != 0)
     return 0;
-  int64_t after_ms = (int64_t)given_ms - w->server_ms;
-  take_grant(w, token, hint, w->asked_ms + (after_ms > 0 ? after_ms : 0), (int64_t)hold_ms);
+  text += owner_bytes;
+  for (size_t i = 0; i < NUMBERS; i++) {
+    char *end = NULL;
+    if (text[0] != '|' || text[1] < '0' || text[1] > '9')
+      return 0;
+    numbers[i] = strtoull(text + 1, &end, 10);
+    text = end;
+  }
+  int64_t after_ms = (int64_t)numbers[GIVEN_MS] - w->server_ms;
+  take_grant(w, numbers[TOKEN], numbers[HINT], w->asked_ms + (after_ms > 0 ? after_ms : 0),
+             (int64_t)numbers[HOLD_MS]);
   return 1;
 }
 

@@ -27,6 +27,11 @@
   X(EEXIST_IS_SUCCESS, "link's EEXIST is taken for success without reading the name")              \
   X(LOST_REPLY_IS_FAILURE, "link's lost reply is answered as not saved, without ending it")        \
   X(SEQ_FROM_COUNTER, "the seq is what the locker's counter says, the storage is not asked")       \
+  X(LOOK_EARLY, "a reader of a shared store finds new records by trying their names")              \
+  X(LOOK_BY_FOLDER, "the same, having opened the folder so that its names are fresh")              \
+  X(UNVERIFIED_OVERWRITE, "the lease is not verified, and a rename that replaces publishes")       \
+  X(DEDUPE_BY_RUN, "a run's current revision is taken for the same document")                      \
+  X(PREV_BY_TIME, "prev is found by the times at which records were saved")                        \
   X(PEER_LAST_LOOK, "doctor --peer judges a name by the last look alone")                          \
   X(PEER_TRUST_ANSWERS, "doctor --peer passes over a link that says done of another's name")       \
   X(PEER_IGNORE_MARKS, "doctor --peer passes over lengths older than what was closed")             \
@@ -36,8 +41,6 @@
   X(PEER_IGNORE_LOCAL, "doctor --peer lets two hosts share what is on the local list")             \
   X(INIT_IGNORES_PEERS, "init passes over a recorded result that says unsafe")                     \
   X(MANIFEST_DROPS_MEMBERS, "a changed manifest keeps only the members that it knows")             \
-  X(PROBE_NAMES, "readers look for the next name until it is absent, and do not ask the mark")     \
-  X(OPEN_FOLDER, "readers open log/ for freshness and look for the next name, not at the mark")    \
   X(ACK_BEFORE_MARK, "acknowledged before the mark is extended: whoever comes next does it")
 
 typedef enum hf_plant {

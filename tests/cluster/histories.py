@@ -131,7 +131,7 @@ def read_histories(paths):
     seen = {}
     for process in processes:
         if process.writer in seen:
-            raise Unreadable(f"{process.name} and {seen[process.writer].name} have the same host and pid: a record does "
-                             "not tell them apart; run it again")
+            raise Unreadable(f"{process.name} and {seen[process.writer].name} have the same host and pid: a record "
+                             "does not tell them apart; run it again")
         seen[process.writer] = process
     return processes, ops

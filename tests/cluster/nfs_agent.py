@@ -58,6 +58,29 @@ def do_stop(call):
     return {"statuses": statuses}
 
 
+def do_kill(call):
+    """One driver, at once."""
+    drivers[call["name"]].kill()
+    drivers.pop(call["name"]).wait()
+    return {}
+
+
+def do_wait_stopped(call):
+    """Until a driver has stopped itself (HF_PAUSE)."""
+    until = time.monotonic() + call["seconds"]
+    while time.monotonic() < until:
+        with open(f"/proc/{drivers[call['name']].pid}/stat", encoding="utf-8") as stat:
+            if stat.read().rsplit(")", 1)[1].split()[0] == "T":
+                return {"stopped": True}
+        time.sleep(POLL_SECONDS)
+    return {"stopped": False}
+
+
+def do_continue(call):
+    drivers[call["name"]].send_signal(signal.SIGCONT)
+    return {}
+
+
 def do_set_clock(call):
     time.clock_settime(time.CLOCK_REALTIME, time.time() + call["seconds"])
     return {"now": time.time()}
@@ -68,8 +91,8 @@ def do_read(call):
         return {"text": file.read()}
 
 
-COMMANDS = {"run": do_run, "clock": do_clock, "start": do_start, "look": do_look, "stop": do_stop,
-            "set_clock": do_set_clock, "read": do_read}
+COMMANDS = {"run": do_run, "clock": do_clock, "start": do_start, "look": do_look, "stop": do_stop, "kill": do_kill,
+            "wait_stopped": do_wait_stopped, "continue": do_continue, "set_clock": do_set_clock, "read": do_read}
 
 
 def answer(folder, number, call):

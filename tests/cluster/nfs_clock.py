@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Tells its machine's CLOCK_MONOTONIC by UDP, for nodes that have a clock of their own. nfs_clock.py ADDRESS PORT
 
-Who asks measures: the answer was true at some instant between its sending and its receiving, so half of that time is how
-far its idea of this clock may be wrong.
+Who asks measures: the answer was true at some instant between its sending and its receiving, so half of that time is
+how far its idea of this clock may be wrong.
 """
 import socket
 import sys

@@ -2,7 +2,10 @@
 import time
 
 import nfs_server
+from nfs_node import Failed
 from nfs_world import LEASE_MS, SLOW
+
+STOP_SECONDS = 30  # until a driver has come to its lock for a few times
 
 
 def a_while(world, shortest, longest):
@@ -32,6 +35,30 @@ def node_paused(world):
             longer_than_the_lease(world)
     finally:
         node.resume()
+
+
+def _stop_holder(world):
+    """(node, name) of a driver that has stopped itself between its verified lock and its link."""
+    node = world.any_node()
+    name = world.random.choice(world.writer_names(node))
+    node.ask("kill", name=name)
+    node.hear(world.start_writer(node, name, f"after-acquire:{world.random.randint(1, 10)}"))
+    if not node.ask("wait_stopped", name=name, seconds=STOP_SECONDS, patience=2 * STOP_SECONDS)["stopped"]:
+        raise Failed(f"driver {name} does not come to its lock")
+    return node, name
+
+
+def holder_stopped(world):
+    """It goes on when its lease has long run out, and others have had the lock."""
+    node, name = _stop_holder(world)
+    longer_than_the_lease(world)
+    node.ask("continue", name=name)
+
+
+def holder_killed(world):
+    node, name = _stop_holder(world)
+    node.ask("kill", name=name)
+    node.hear(world.start_writer(node, name))
 
 
 def _cut(world, names):
@@ -99,6 +126,8 @@ def disk_full(world):
 FAULTS = {
     "node-killed": node_killed,
     "node-paused": node_paused,
+    "holder-stopped": holder_stopped,
+    "holder-killed": holder_killed,
     "cut-redis": cut_redis,
     "cut-nfs": cut_nfs,
     "cut-both": cut_both,
@@ -108,6 +137,22 @@ FAULTS = {
     "clock-set": clock_set,
     "disk-full": disk_full,
 }
+
+
+# A planted bug, and the run in which it is to be found: (faults, export, seconds).
+PLANTS = {
+    "LOOK_EARLY": ("none", "plain", 10),
+    "LOOK_BY_FOLDER": ("none", "coarse", 20),
+    "ACK_BEFORE_MARK": ("none", "plain", 10),
+    "RENAME_OVERWRITES": ("holder-stopped", "plain", 15),
+    "UNVERIFIED_OVERWRITE": ("holder-stopped", "plain", 15),
+    "EEXIST_IS_SUCCESS": ("holder-stopped", "plain", 15),
+    "SEQ_FROM_COUNTER": ("holder-killed,redis-flushed", "plain", 15),
+    "DEDUPE_BY_RUN": ("none", "plain", 10),
+    "PREV_BY_TIME": ("clock-set", "plain", 20),
+    "REPRINT_DOCUMENT": ("none", "plain", 5),
+}
+PLANTS_SHORT = ("LOOK_EARLY", "RENAME_OVERWRITES", "DEDUPE_BY_RUN")
 
 
 def nemesis(world, names, until):

@@ -1,4 +1,4 @@
-"""A node of the NFS harness: a user-mode Linux kernel with the kernel's NFS client, a page cache and a clock of its own."""
+"""A node of the NFS harness: a user-mode Linux kernel with an NFS client, a page cache and a clock of its own."""
 import json
 import os
 import shlex
@@ -73,6 +73,10 @@ class Node:
         return f"node {self.number}"
 
     def boot(self):
+        self.begin_boot()
+        self.finish_boot()
+
+    def begin_boot(self):
         """Its name tells the boot, too: a record names its host and its pid, and pids come again."""
         self.boots += 1
         self.calls = 0
@@ -95,6 +99,8 @@ class Node:
                  "quiet"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                 env={**os.environ, "TMPDIR": self.top})
+
+    def finish_boot(self):
         measured = self.ask("clock", address=self.network.address("nfs"), port=CLOCK_PORT, patience=BOOT_SECONDS)
         self.offset_ns, self.error_ns = measured["offset_ns"], measured["error_ns"]
         if self.error_ns > CLOCK_ERROR_NS_MAX:

@@ -81,7 +81,8 @@ class NfsServer:
                                      state=state, export=self.export))
         self.starts += 1
         self.process = subprocess.Popen(
-            ["ganesha.nfsd", "-F", "-f", config, "-L", self.log, "-p", os.path.join(self.folder, "ganesha.pid")], **QUIET)
+            ["ganesha.nfsd", "-F", "-f", config, "-L", self.log, "-p", os.path.join(self.folder, "ganesha.pid")],
+            **QUIET)
         deadline = time.monotonic() + START_SECONDS
         while self._initialized() < self.starts:
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -30,6 +30,19 @@ done 2>&1; echo w >/proc/sysrq-trigger; echo m >/proc/sysrq-trigger; sleep 0.3; 
 ss -tnoi 2>&1; cat /proc/self/mountstats | grep -A60 nfs"""
 
 
+def operations(nodes):
+    """What the nodes have asked the server for since they booted: name -> count."""
+    total = {}
+    for node in nodes:
+        within = False
+        for line in node.ask("read", path="/proc/self/mountstats")["text"].splitlines():
+            within = within or line.strip().startswith("per-op statistics")
+            words = line.split()
+            if within and len(words) > 2 and words[0].endswith(":") and words[1].isdigit() and int(words[1]):
+                total[words[0][:-1]] = total.get(words[0][:-1], 0) + int(words[1])
+    return total
+
+
 class World:
     """A cluster of one NFS version and one kind of export."""
 
@@ -54,7 +67,9 @@ class World:
         self.nodes = [Node(self.network, self.folder, number, self.mount)
                       for number in range(1, self.options.nodes + 1)]
         for node in self.nodes:
-            node.boot()
+            node.begin_boot()
+        for node in self.nodes:
+            node.finish_boot()
         self._make_store()
 
     @property
@@ -81,13 +96,19 @@ class World:
     def start_drivers(self, node):
         """Several on each node, which save, ask and list, and one that only asks: whoever writes to a folder makes its
         node look at it afresh, so only the last sees what the node remembers."""
-        waiting = [self._start_driver(node, f"w{node.number}{number}", READS, self.options.think_us)
-                   for number in range(self.options.writers)]
+        waiting = [self.start_writer(node, name) for name in self.writer_names(node)]
         waiting.append(self._start_driver(node, f"r{node.number}", 100, READER_THINK_US))
         for number in waiting:
             node.hear(number)
 
-    def _start_driver(self, node, name, reads, think_us):
+    def writer_names(self, node):
+        return [f"w{node.number}{number}" for number in range(self.options.writers)]
+
+    def start_writer(self, node, name, pause=""):
+        """What `hear` takes. pause: where it is to stop itself (HF_PAUSE in core/base/plant.h)."""
+        return self._start_driver(node, name, READS, self.options.think_us, pause)
+
+    def _start_driver(self, node, name, reads, think_us, pause=""):
         self.runs[name] = self.runs.get(name, 0) + 1
         history = os.path.join(self.folder, "histories", f"{name}-{self.runs[name]}.jsonl")
         self.histories.append(history)
@@ -97,7 +118,7 @@ class World:
                 "--reads", reads, "--think-us", think_us, "--timeout-ms", 30000, "--durable", 1,
                 "--clock-offset-ns", node.offset_ns, "--clock-error-ns", node.error_ns]
         return node.tell("start", name=name, argv=[str(word) for word in argv], errors=self.errors,
-                         env={"HF_PLANT": self.plant} if self.plant else {})
+                         env={key: value for key, value in (("HF_PLANT", self.plant), ("HF_PAUSE", pause)) if value})
 
     def start(self):
         for node in self.nodes:
@@ -189,18 +210,6 @@ class World:
             if any(status != 0 for status in statuses.values()) and not self.plant:
                 raise Failed(f"drivers of {node} ended with {statuses}: {self.said()}")
             node.check_clock()
-
-    def operations(self):
-        """What each node has asked the server for since it booted: name -> count."""
-        total = {}
-        for node in self.nodes:
-            within = False
-            for line in node.ask("read", path="/proc/self/mountstats")["text"].splitlines():
-                within = within or line.strip().startswith("per-op statistics")
-                words = line.split()
-                if within and len(words) > 2 and words[0].endswith(":") and words[1].isdigit() and int(words[1]):
-                    total[words[0][:-1]] = total.get(words[0][:-1], 0) + int(words[1])
-        return total
 
     def check(self, saves):
         command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store, "--program",

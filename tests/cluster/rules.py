@@ -172,5 +172,5 @@ def attribute(log, processes, ops, checked):
         elif record.writer not in by_writer:
             checked.fail("I6", f"seq {record.seq} is of a process without a history", (), (record,))
         else:
-            checked.fail("I6", f"seq {record.seq} was made by {by_writer[record.writer]}, which has no call that could have "
-                               "made it: it was refused, or made another record already", (), (record,))
+            checked.fail("I6", f"seq {record.seq} was made by {by_writer[record.writer]}, which has no call that could "
+                               "have made it: it was refused, or made another record already", (), (record,))

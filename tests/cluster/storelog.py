@@ -24,9 +24,10 @@ class Record:
         self.maker = None  # that call
 
     def __str__(self):
+        whose = f"id {self.id}, of pid {self.pid} on {self.writer[0]}"
         if self.is_save:
-            return f"seq {self.seq}: {name_key(self.key)}, group {self.group}, id {self.id}, of pid {self.pid} on {self.writer[0]}"
-        return f"seq {self.seq}: {self.op} of {self.ends}, id {self.id}, of pid {self.pid} on {self.writer[0]}"
+            return f"seq {self.seq}: {name_key(self.key)}, group {self.group}, {whose}"
+        return f"seq {self.seq}: {self.op} of {self.ends}, {whose}"
 
 
 def name_key(key):

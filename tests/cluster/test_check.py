@@ -24,8 +24,8 @@ class World:
     def _add(self, process, event):
         if process not in self.events:
             pid = 100 + len(self.events)
-            self.events[process] = [{"event": "begin", "t": 0, "name": process, "node": "n", "boot": "b", "host": "h", "pid": pid,
-                                     "seed": 1, "offset_ns": 0, "error_ns": 0}]
+            self.events[process] = [{"event": "begin", "t": 0, "name": process, "node": "n", "boot": "b", "host": "h",
+                                     "pid": pid, "seed": 1, "offset_ns": 0, "error_ns": 0}]
         self.events[process].append(event)
 
     def call(self, process, began, op, ended=None, answer=None, **arguments):
@@ -37,7 +37,8 @@ class World:
     def record(self, process, ident, run="r", sha="s", group="g", op="save", **more):
         self._add(process, None)
         self.events[process].pop()
-        row = {"seq": len(self.rows) + 1, "op": op, "id": ident, "host": "h", "pid": self.events[process][0]["pid"], "run_id": run,
+        row = {"seq": len(self.rows) + 1, "op": op, "id": ident, "host": "h",
+               "pid": self.events[process][0]["pid"], "run_id": run,
                "stage": "t", "dims": {}, "group": group, "sha256": sha, "doc_sha": sha}
         self.rows.append({**row, **more})
 
