@@ -24,7 +24,7 @@ SLOW = 4 if os.environ.get("HF_TEST_SLOW") else 1
 MOUNTS = {"4.1": "vers=4.1,proto=tcp,timeo=20", "3": "vers=3,nolock,proto=tcp,timeo=20"}
 LOOK = """for place in /proc/[0-9]*; do
   grep -q cluster_driver $place/cmdline 2>/dev/null || continue
-  tr '\\0' ' ' <$place/cmdline | sed 's/.*--name \\([^ ]*\\).*/\\1/'; echo "  $(cat $place/wchan) $(cat $place/syscall)"
+  tr '\\0' ' ' <$place/cmdline | sed 's/.*--name \\([^ ]*\\).*/\\1/'; echo "  $(cat $place/wchan)"
   cat $place/stack
 done 2>&1; echo w >/proc/sysrq-trigger; echo m >/proc/sysrq-trigger; sleep 0.3; dmesg | tail -n 200
 ss -tnoi 2>&1; cat /proc/self/mountstats | grep -A60 nfs"""
@@ -214,7 +214,7 @@ class World:
     def check(self, saves):
         command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store, "--program",
                    HOLDFAST, "--min-saves", saves, "--min-reads", saves // 10, "--allow", ",".join(self.allow),
-                   *self.histories]
+                   *self.written()]
         return subprocess.run([str(word) for word in command], env={**os.environ, "HOLDFAST_CONFIG": self.config},
                               capture_output=True, text=True, check=False, timeout=1800)
 
@@ -228,9 +228,14 @@ class World:
                 texts.append(f"==== {node.hostname}\n{failed}")
         return "\n".join(texts)
 
+    def written(self):
+        """The histories that there are: who was killed before he had opened his has done nothing. (A record of a process
+        without a history breaks rule I6.)"""
+        return [path for path in self.histories if os.path.exists(path)]
+
     def acknowledged(self):
         """Saves, by the histories themselves."""
-        _, ops = histories.read_histories(self.histories)
+        _, ops = histories.read_histories(self.written())
         return sum(1 for op in ops for item in op.items if item.status == "HF_OK" and item.created)
 
     def faults_done(self):
