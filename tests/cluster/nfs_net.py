@@ -62,6 +62,15 @@ class NodeNetwork:
     def heal(self, name, node):
         run("ip", "link", "set", self.tap(name, node), "master", self.bridge(name))
 
+    def mute(self, name):
+        """The server's answers get lost on their way to every node; what they ask still arrives."""
+        for node in range(1, self.nodes + 1):
+            run("ip", "route", "add", "blackhole", f"{self.node_address(name, node)}/32")
+
+    def unmute(self, name):
+        for node in range(1, self.nodes + 1):
+            run("ip", "route", "del", "blackhole", f"{self.node_address(name, node)}/32")
+
     @staticmethod
     def inside(_name=""):
         """What a command must begin with to run there: nothing, for all of the harness does."""
