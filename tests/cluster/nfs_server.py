@@ -6,6 +6,7 @@ import sys
 import time
 
 import nfs_clock
+from nfs_net import NETS
 
 START_SECONDS = 60
 LEASE_SECONDS = 10
@@ -63,8 +64,9 @@ class NfsServer:
         os.makedirs("/run/rpcbind", exist_ok=True)
         os.makedirs("/run/ganesha", exist_ok=True)
         os.makedirs("/var/lib/nfs/ganesha", exist_ok=True)
+        nodes = [self.network.node_address(net, node) for node in range(1, self.network.nodes + 1) for net in NETS]
         for command in (["rpcbind", "-f", "-w"],
-                        [sys.executable, nfs_clock.__file__, self.network.address("nfs"), str(CLOCK_PORT)]):
+                        [sys.executable, nfs_clock.__file__, self.network.address("nfs"), str(CLOCK_PORT), *nodes]):
             self.helpers.append(subprocess.Popen(command, **QUIET))
         deadline = time.monotonic() + START_SECONDS
         while not os.path.exists("/run/rpcbind.sock"):
