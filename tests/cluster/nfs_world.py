@@ -229,8 +229,8 @@ class World:
         return "\n".join(texts)
 
     def written(self):
-        """The histories that there are: who was killed before he had opened his has done nothing. (A record of a process
-        without a history breaks rule I6.)"""
+        """The histories that there are: who was killed before he had opened his has done nothing. (A record of a
+        process without a history breaks rule I6.)"""
         return [path for path in self.histories if os.path.exists(path)]
 
     def acknowledged(self):
