@@ -81,6 +81,7 @@ class Node:
 
     def __init__(self, world, container, number):
         self.world, self.container, self.name = world, container, f"n{number}"
+        self.boots = 0
         self.drivers = [Driver(self, f"w{number}{each}") for each in range(world.options.writers)]
 
     def __str__(self):
@@ -90,6 +91,10 @@ class Node:
         return self.world.engine.docker("exec", self.container, *words, **more)
 
     def start_drivers(self):
+        """Under a host name of this boot's own: a container that starts again gives the same pids again, and records
+        would not tell its processes apart."""
+        self.boots += 1
+        self.world.engine.docker("exec", "--user", "root", self.container, "hostname", f"{self.name}b{self.boots}")
         for driver in self.drivers:
             driver.start()
 
