@@ -1,4 +1,5 @@
 """The nodes of a compose project as a test sees them: containers in which drivers work."""
+import json
 import os
 import subprocess
 import time
@@ -127,6 +128,8 @@ class Redis:
     def __init__(self, world, service, port=6379):
         self.world, self.port, self.service = world, port, service
         self.container = world.project.containers(service)[0]
+        networks = json.loads(world.engine.docker("inspect", self.container).stdout)[0]["NetworkSettings"]["Networks"]
+        self.address = next(iter(networks.values()))["IPAddress"]  # one that lasts, where there are Sentinels
 
     def say(self, *words, **more):
         return self.world.engine.docker("exec", self.container, "redis-cli", "-p", self.port, *words, **more).stdout
