@@ -1,4 +1,5 @@
 """The nodes of a compose project as a test sees them: containers in which drivers work."""
+import json
 import os
 import subprocess
 import time
@@ -81,6 +82,7 @@ class Node:
 
     def __init__(self, world, container, number):
         self.world, self.container, self.name = world, container, f"n{number}"
+        self.boots = 0
         self.drivers = [Driver(self, f"w{number}{each}") for each in range(world.options.writers)]
 
     def __str__(self):
@@ -90,6 +92,10 @@ class Node:
         return self.world.engine.docker("exec", self.container, *words, **more)
 
     def start_drivers(self):
+        """Under a host name of this boot's own: a container that starts again gives the same pids again, and records
+        would not tell its processes apart."""
+        self.boots += 1
+        self.world.engine.docker("exec", "--user", "root", self.container, "hostname", f"{self.name}b{self.boots}")
         for driver in self.drivers:
             driver.start()
 
@@ -122,6 +128,8 @@ class Redis:
     def __init__(self, world, service, port=6379):
         self.world, self.port, self.service = world, port, service
         self.container = world.project.containers(service)[0]
+        networks = json.loads(world.engine.docker("inspect", self.container).stdout)[0]["NetworkSettings"]["Networks"]
+        self.address = next(iter(networks.values()))["IPAddress"]  # one that lasts, where there are Sentinels
 
     def say(self, *words, **more):
         return self.world.engine.docker("exec", self.container, "redis-cli", "-p", self.port, *words, **more).stdout

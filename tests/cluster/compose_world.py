@@ -90,7 +90,8 @@ class World:
         if self.kind == "redis":
             return self.redis["redis"]
         said = [each.say("sentinel", "get-master-addr-by-name", "runs", check=False).split() for each in self.sentinels]
-        names = [words[0] for words in said if words and words[0] in self.redis]
+        by_address = {each.address: name for name, each in self.redis.items()}
+        names = [by_address[words[0]] for words in said if words and words[0] in by_address]
         chosen = max(sorted(set(names)), key=names.count, default=None)
         if chosen is None or names.count(chosen) < 2:
             raise Failed(f"the Sentinels do not agree on a master: {said}")
