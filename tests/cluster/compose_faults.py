@@ -148,7 +148,8 @@ FAULTS = {
     "sentinel-failover": (failover, ("sentinel",)),
     "sentinel-killed": (sentinel_killed, ("sentinel",)),
 }
-FORGETS = ("redis-killed", "redis-flushed", "lone-holder-killed")  # behind these the counter is wrong, and somebody has to be warned
+# Behind these the counter is wrong, and somebody has to be warned.
+FORGETS = ("redis-killed", "redis-flushed", "lone-holder-killed")
 
 # A planted bug, and the run in which it is to be found: (faults, seconds).
 PLANTS = {

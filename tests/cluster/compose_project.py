@@ -176,8 +176,8 @@ def run_demo(images, nodes, saves_each=10):
             time.sleep(0.5)
     if wrong:
         raise Failed("demo: " + "; ".join(wrong))
-    return (f"demo: {nodes} nodes saved {nodes * saves_each} runs at once, and each printed the same sequence, seq 1 to "
-            f"{nodes * saves_each} ({time.monotonic() - began:.0f} s)")
+    return (f"demo: {nodes} nodes saved {nodes * saves_each} runs at once, and each printed the same sequence, "
+            f"seq 1 to {nodes * saves_each} ({time.monotonic() - began:.0f} s)")
 
 
 __all__ = ["EngineFailed", "Images", "Project", "judge_demo", "run_demo"]

@@ -1,7 +1,7 @@
 """A compose project whose nodes share one store: what the faults of compose_faults.py hurt.
 
-All containers of a machine share its CLOCK_MONOTONIC (nobody makes a time namespace), so that the histories of all nodes
-have one order of time.
+All containers of a machine share its CLOCK_MONOTONIC (nobody makes a time namespace), so that the histories of all
+nodes have one order of time.
 """
 import json
 import os
