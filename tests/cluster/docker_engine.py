@@ -130,7 +130,8 @@ class Engine:
         """A command that talks to the engine."""
         try:
             done = subprocess.run([str(word) for word in words], env={**self.environment, **more}, timeout=timeout,
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                                  start_new_session=True)
         except subprocess.TimeoutExpired as late:
             raise EngineFailed(f"{' '.join(map(str, words))}: no end within {timeout} s") from late
         if check and done.returncode != 0:
