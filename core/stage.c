@@ -74,6 +74,16 @@ static int replace_blob(hf_store *store, const char *name, hf_error *reterr) {
   return status != HF_OK ? status : hf_blob_place(store, name, line.sha256, 1, reterr);
 }
 
+/* When the file was changed last, by the server's clock. Not mtime alone: for the exclusive
+ * creation of a file NFS servers keep the client's verifier there, until the client has set the
+ * times, so that a file made a moment ago seems to be of 1970 (seen with nfs-ganesha: a live
+ * writer's file was swept away). ctime is nobody's to set. */
+static int64_t changed_s(const struct stat *st) {
+  int64_t modified_s = (int64_t)st->st_mtim.tv_sec;
+  int64_t changed_s = (int64_t)st->st_ctim.tv_sec;
+  return modified_s > changed_s ? modified_s : changed_s;
+}
+
 static int sweep_entry(void *context, const char *name, hf_error *reterr) {
   sweep *work = context;
   struct stat st;
@@ -82,7 +92,7 @@ static int sweep_entry(void *context, const char *name, hf_error *reterr) {
     return HF_OK;
   if (!S_ISREG(st.st_mode)) /* not ours: verify names it */
     return HF_OK;
-  if ((int64_t)st.st_mtim.tv_sec + HF_STAGE_SWEEP_AGE_S > work->now_s)
+  if (changed_s(&st) + HF_STAGE_SWEEP_AGE_S > work->now_s)
     return HF_OK;
   const char *end = strrchr(name, '.');
   hf_error why = HF_ERROR_INIT;
@@ -110,7 +120,7 @@ int hf_stage_sweep(hf_store *store, hf_error *reterr) {
   (void)hf_sys_unlink(store->stage_fd, name, 0);
   if (failed != 0)
     return HF_OK;
-  work.now_s = (int64_t)st.st_mtim.tv_sec;
+  work.now_s = (int64_t)st.st_ctim.tv_sec;
   status = hf_dir_each(store->stage_fd, "stage", sweep_entry, &work, reterr);
   if (work.swept > 0)
     hf_store_log(store, HF_LOG_INFO, "swept %u files that dead writers left in stage/", work.swept);
