@@ -1,13 +1,14 @@
 /* One host's part of a run that several hosts have at once (bench/nfs starts it on each).
  *
  *     bench_shared --peer holdfast|sqlite --dir DIR [--locker L] [--config FILE] [--journal MODE]
- *                  (--prepare N | --writers N --seconds S --first NUMBER)
+ *                  (--prepare N | [--threads 1] --writers N --seconds S --first NUMBER)
  *
  * prepare: makes the store with N documents, which it saves by batches (SQLite: in one
- * transaction). writers: N processes save, one document a call, those from NUMBER on, for S
- * seconds. Prints one JSON object: how many documents, in which time, and the median and the 99th
- * percentile of a save. */
+ * transaction). writers: N processes (--threads 1: threads of one process, which share a handle)
+ * save, one document a call, those from NUMBER on, for S seconds. Prints one JSON object: how many
+ * documents, in which time, and the median and the 99th percentile of a save. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ static struct {
   unsigned writers;
   unsigned seconds;
   unsigned first;
+  unsigned threads;
 } options = {.writers = 1, .seconds = 5};
 
 static _Noreturn void fail(const char *what, const char *why) {
@@ -75,12 +77,9 @@ static void prepare(const hf_bench_peer *peer) {
   (void)printf("{\"saves\":%llu,\"seconds\":%.6f}\n", count, (double)(now_us() - began_us) / 1e6);
 }
 
-static _Noreturn void write_documents(const hf_bench_peer *peer, unsigned writer) {
+static void write_documents(const hf_bench_peer *peer, void *state, unsigned writer) {
   char error[HF_BENCH_TEXT_BYTES_MAX];
-  void *state = NULL;
   hf_bench_document document;
-  if (peer->open(options.dir, &state, error) != 0)
-    fail("open", error);
   atomic_fetch_add(&all->ready, 1);
   while (!atomic_load(&all->go))
     sleep_us(1000);
@@ -96,6 +95,47 @@ static _Noreturn void write_documents(const hf_bench_peer *peer, unsigned writer
       all->sample_us[slot] = (int32_t)(ended_us - began_us);
     began_us = ended_us;
   }
+}
+
+static void *open_peer(const hf_bench_peer *peer) {
+  char error[HF_BENCH_TEXT_BYTES_MAX];
+  void *state = NULL;
+  if (peer->open(options.dir, &state, error) != 0)
+    fail("open", error);
+  return state;
+}
+
+static _Noreturn void run_process(const hf_bench_peer *peer, unsigned writer) {
+  void *state = open_peer(peer);
+  write_documents(peer, state, writer);
+  peer->close(&state);
+  _exit(0);
+}
+
+typedef struct thread {
+  pthread_t id;
+  const hf_bench_peer *peer;
+  void *state;
+  unsigned writer;
+} thread;
+
+static void *run_thread(void *argument) {
+  const thread *mine = argument;
+  write_documents(mine->peer, mine->state, mine->writer);
+  return NULL;
+}
+
+/* All in a process of their own, so that what counts is the same. */
+static _Noreturn void run_threads(const hf_bench_peer *peer) {
+  thread threads[WRITERS_MAX];
+  void *state = open_peer(peer);
+  for (unsigned i = 0; i < options.writers; i++) {
+    threads[i] = (thread){.peer = peer, .state = state, .writer = i};
+    if (pthread_create(&threads[i].id, NULL, run_thread, &threads[i]) != 0)
+      fail("threads", "cannot be started");
+  }
+  for (unsigned i = 0; i < options.writers; i++)
+    (void)pthread_join(threads[i].id, NULL);
   peer->close(&state);
   _exit(0);
 }
@@ -110,18 +150,21 @@ static void work(const hf_bench_peer *peer) {
   all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (all == MAP_FAILED)
     fail("mmap", strerror(errno));
-  for (unsigned i = 0; i < options.writers; i++) {
+  unsigned processes = options.threads && peer->one_handle ? 1 : options.writers;
+  for (unsigned i = 0; i < processes; i++) {
     pid_t pid = fork();
     if (pid < 0)
       fail("fork", strerror(errno));
+    if (pid == 0 && options.threads && peer->one_handle)
+      run_threads(peer);
     if (pid == 0)
-      write_documents(peer, i);
+      run_process(peer, i);
   }
   while (atomic_load(&all->ready) < options.writers)
     sleep_us(1000);
   int64_t began_us = now_us();
   atomic_store(&all->go, 1);
-  for (unsigned i = 0; i < options.writers; i++) {
+  for (unsigned i = 0; i < processes; i++) {
     int status = 0;
     if (wait(&status) < 0 || status != 0)
       fail("a writer", "has failed");
@@ -144,7 +187,7 @@ static void read_options(int argc, char **argv) {
                {"--prepare", &options.prepare, NULL}, {"--locker", &hf_bench_locker, NULL},
                {"--config", &hf_bench_config, NULL},  {"--journal", &hf_bench_sqlite_journal, NULL},
                {"--writers", NULL, &options.writers}, {"--seconds", NULL, &options.seconds},
-               {"--first", NULL, &options.first}};
+               {"--threads", NULL, &options.threads}, {"--first", NULL, &options.first}};
   for (int i = 1; i < argc; i += 2) {
     size_t at = 0;
     while (at < sizeof known / sizeof known[0] && strcmp(argv[i], known[at].name) != 0)

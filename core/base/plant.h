@@ -40,7 +40,8 @@
   X(PEER_ONE_HOST_IS_ALL, "doctor --peer takes flock within a host for flock between hosts")       \
   X(PEER_IGNORE_LOCAL, "doctor --peer lets two hosts share what is on the local list")             \
   X(INIT_IGNORES_PEERS, "init passes over a recorded result that says unsafe")                     \
-  X(MANIFEST_DROPS_MEMBERS, "a changed manifest keeps only the members that it knows")
+  X(MANIFEST_DROPS_MEMBERS, "a changed manifest keeps only the members that it knows")             \
+  X(ACK_BEFORE_MARK, "acknowledged before the mark is extended: whoever comes next does it")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,

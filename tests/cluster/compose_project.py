@@ -177,8 +177,8 @@ def run_demo(images, nodes, service, saves_each=10):
             time.sleep(0.5)
     if wrong:
         raise Failed(f"demo, {service}: " + "; ".join(wrong))
-    return (f"demo, {service}: {nodes} nodes saved {nodes * saves_each} runs at once, and each printed the same sequence, "
-            f"seq 1 to {nodes * saves_each} ({time.monotonic() - began:.0f} s)")
+    return (f"demo, {service}: {nodes} nodes saved {nodes * saves_each} runs at once, and each printed the same "
+            f"sequence, seq 1 to {nodes * saves_each} ({time.monotonic() - began:.0f} s)")
 
 
 __all__ = ["EngineFailed", "Images", "Project", "judge_demo", "run_demo"]

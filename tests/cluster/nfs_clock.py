@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Tells its machine's CLOCK_MONOTONIC by UDP, for nodes that have a clock of their own. nfs_clock.py ADDRESS PORT
+"""Tells its machine's CLOCK_MONOTONIC by UDP, for nodes that have a clock of their own.
+
+    nfs_clock.py ADDRESS PORT [NODE-ADDRESS]...
 
 Who asks measures: the answer was true at some instant between its sending and its receiving, so half of that time is
 how far its idea of this clock may be wrong.
@@ -10,14 +12,29 @@ import time
 
 SAMPLES = 400
 ANSWER_SECONDS = 0.25
+NUDGE_SECONDS = 0.004
+DISCARD_PORT = 9
 
 
-def serve(address, port):
+def serve(address, port, nodes):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
         link.bind((address, port))
+        link.settimeout(NUDGE_SECONDS)
         while True:
-            text, whom = link.recvfrom(64)
-            link.sendto(text + b" %d" % time.monotonic_ns(), whom)
+            try:
+                text, whom = link.recvfrom(64)
+                link.sendto(text + b" %d" % time.monotonic_ns(), whom)
+            except socket.timeout:
+                for node in nodes:
+                    nudge(link, node)
+
+
+def nudge(link, node):
+    """The driver of a user-mode Linux may leave a frame lying until the next one comes: 200 ms, by TCP's timers."""
+    try:
+        link.sendto(b"", (node, DISCARD_PORT))
+    except OSError:
+        pass  # it is not there now
 
 
 def measure(address, port):
@@ -42,4 +59,4 @@ def measure(address, port):
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

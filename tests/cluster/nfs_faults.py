@@ -1,6 +1,7 @@
 """What is done to the nodes, the network and the servers. Each fault ends by itself."""
 import time
 
+import nfs_server
 from nfs_node import Failed
 from nfs_world import LEASE_MS, SLOW
 
@@ -24,10 +25,14 @@ def node_killed(world):
 
 
 def node_paused(world):
+    """For longer than the lease of its lock; one time in four for longer than that of its NFS state, too."""
     node = world.any_node()
     node.pause()
     try:
-        longer_than_the_lease(world)
+        if world.random.random() < 0.25:
+            a_while(world, 1.1 * nfs_server.LEASE_SECONDS, 1.3 * nfs_server.LEASE_SECONDS)
+        else:
+            longer_than_the_lease(world)
     finally:
         node.resume()
 
@@ -35,9 +40,9 @@ def node_paused(world):
 def _stop_holder(world):
     """(node, name) of a driver that has stopped itself between its verified lock and its link."""
     node = world.any_node()
-    name = world.random.choice(world.driver_names(node))
+    name = world.random.choice(world.writer_names(node))
     node.ask("kill", name=name)
-    node.hear(world.start_driver(node, name, f"after-acquire:{world.random.randint(1, 10)}"))
+    node.hear(world.start_writer(node, name, f"after-acquire:{world.random.randint(1, 10)}"))
     if not node.ask("wait_stopped", name=name, seconds=STOP_SECONDS, patience=2 * STOP_SECONDS)["stopped"]:
         raise Failed(f"driver {name} does not come to its lock")
     return node, name
@@ -53,7 +58,7 @@ def holder_stopped(world):
 def holder_killed(world):
     node, name = _stop_holder(world)
     node.ask("kill", name=name)
-    node.hear(world.start_driver(node, name))
+    node.hear(world.start_writer(node, name))
 
 
 def _cut(world, names):
@@ -89,14 +94,25 @@ def redis_flushed(world):
 
 
 def nfs_restarted(world):
-    world.server.kill()
+    """Its answers get lost shortly before: it has done what it was asked, nobody knows, and all ask again."""
+    world.network.mute("nfs")
+    try:
+        a_while(world, 0.05, 0.3)
+        world.server.kill()
+    finally:
+        world.network.unmute("nfs")
     a_while(world, 0.0, 1.0)
     world.server.start()
 
 
 def clock_set(world):
-    """Days off, and not set back: the next fault of this kind starts from there."""
-    world.any_node().ask("set_clock", seconds=world.random.choice((-1, 1)) * world.random.uniform(1, 5) * 86400)
+    """Days off for a while, then set right."""
+    node, seconds = world.any_node(), world.random.choice((-1, 1)) * world.random.uniform(1, 5) * 86400
+    node.ask("set_clock", seconds=seconds)
+    try:
+        a_while(world, 0.5, 3.0)
+    finally:
+        node.ask("set_clock", seconds=-seconds)
 
 
 def disk_full(world):
@@ -127,6 +143,7 @@ FAULTS = {
 PLANTS = {
     "LOOK_EARLY": ("none", "plain", 10),
     "LOOK_BY_FOLDER": ("none", "coarse", 20),
+    "ACK_BEFORE_MARK": ("none", "plain", 10),
     "RENAME_OVERWRITES": ("holder-stopped", "plain", 15),
     "UNVERIFIED_OVERWRITE": ("holder-stopped", "plain", 15),
     "EEXIST_IS_SUCCESS": ("holder-stopped", "plain", 15),

@@ -1,24 +1,20 @@
-"""The network of the NFS hosts: one namespace with two bridges, one to the NFS server and one to Redis, and for each
-node a tap on either. So a node can lose the one and keep the other. Root only."""
-import os
-
+"""The network of the NFS hosts: two bridges in the network namespace of this process, one to the NFS server and one to
+Redis, and for each node a tap on either. So a node can lose the one and keep the other."""
 from netns import run
 
 NETS = {"nfs": "10.204.0", "redis": "10.204.1"}
 SERVER_HOST = 1
-MTU = 9000
 NODE_HOST = 10  # node i has the address NET.(NODE_HOST + i)
 
 
 class NodeNetwork:
-    """Removed on exit, with all that is in it."""
+    """Removed on exit."""
 
     def __init__(self, nodes):
-        self.space = f"hf{os.getpid()}nfs"
         self.nodes = nodes
+        self.made = []
 
     def __enter__(self):
-        run("ip", "netns", "add", self.space)
         try:
             self._make()
         except BaseException:
@@ -27,20 +23,20 @@ class NodeNetwork:
         return self
 
     def __exit__(self, *what):
-        run("ip", "netns", "del", self.space, check=False)
-
-    def _ip(self, *words, check=True):
-        return run("ip", "-n", self.space, *words, check=check)
+        for name in reversed(self.made):
+            run("ip", "link", "del", name, check=False)
+        self.made = []
 
     def _make(self):
-        self._ip("link", "set", "lo", "up")
         for name in NETS:
-            self._ip("link", "add", self.bridge(name), "type", "bridge")
-            self._ip("addr", "add", f"{self.address(name)}/24", "dev", self.bridge(name))
-            self._ip("link", "set", self.bridge(name), "mtu", str(MTU), "gso_max_segs", "1", "up")
+            run("ip", "link", "add", self.bridge(name), "type", "bridge")
+            self.made.append(self.bridge(name))
+            run("ip", "addr", "add", f"{self.address(name)}/24", "dev", self.bridge(name))
+            run("ip", "link", "set", self.bridge(name), "up")
             for node in range(1, self.nodes + 1):
-                self._ip("tuntap", "add", self.tap(name, node), "mode", "tap")
-                self._ip("link", "set", self.tap(name, node), "mtu", str(MTU), "master", self.bridge(name), "up")
+                run("ip", "tuntap", "add", self.tap(name, node), "mode", "tap")
+                self.made.append(self.tap(name, node))
+                run("ip", "link", "set", self.tap(name, node), "master", self.bridge(name), "up")
 
     @staticmethod
     def bridge(name):
@@ -61,11 +57,21 @@ class NodeNetwork:
 
     def cut(self, name, node):
         """Unplugs a node. (A tap that is set down breaks the node's driver.)"""
-        self._ip("link", "set", self.tap(name, node), "nomaster")
+        run("ip", "link", "set", self.tap(name, node), "nomaster")
 
     def heal(self, name, node):
-        self._ip("link", "set", self.tap(name, node), "master", self.bridge(name))
+        run("ip", "link", "set", self.tap(name, node), "master", self.bridge(name))
 
-    def inside(self, _name=""):
-        """What a command must begin with to run there (it keeps its pid)."""
-        return ["ip", "netns", "exec", self.space]
+    def mute(self, name):
+        """The server's answers get lost on their way to every node; what they ask still arrives."""
+        for node in range(1, self.nodes + 1):
+            run("ip", "route", "add", "blackhole", f"{self.node_address(name, node)}/32")
+
+    def unmute(self, name):
+        for node in range(1, self.nodes + 1):
+            run("ip", "route", "del", "blackhole", f"{self.node_address(name, node)}/32")
+
+    @staticmethod
+    def inside(_name=""):
+        """What a command must begin with to run there: nothing, for all of the harness does."""
+        return []

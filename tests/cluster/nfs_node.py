@@ -1,4 +1,4 @@
-"""A node of the NFS harness: a user-mode Linux kernel with its own NFS client, page cache and clock. Root only."""
+"""A node of the NFS harness: a user-mode Linux kernel with an NFS client, a page cache and a clock of its own."""
 import json
 import os
 import shlex
@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-from nfs_net import MTU
 from nfs_server import CLOCK_PORT
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -91,13 +90,13 @@ class Node:
             server=self.network.address("nfs"), mount=shlex.quote(self.mount), python=shlex.quote(sys.executable),
             modprobe=shlex.quote(self.modprobe), agent=shlex.quote(os.path.join(HERE, "nfs_agent.py")),
             folder=shlex.quote(self.folder)))
-        devices = [f"vec{i}:transport=tap,ifname={self.network.tap(name, self.number)},gro=1,mtu={MTU}"
+        devices = [f"vec{i}:transport=tap,ifname={self.network.tap(name, self.number)},gro=1"
                    for i, name in enumerate(("nfs", "redis"))]  # without gro=1 large frames are dropped
         with open(os.path.join(self.folder, "console"), "wb") as console:
             self.process = subprocess.Popen(
-                self.network.inside() + ["linux.uml", f"mem={MEMORY}", f"umid={self.network.space}{self.hostname}",
-                                         "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}",
-                                         "con=null", "con0=fd:0,fd:1", *devices, "quiet"],
+                ["linux.uml", f"mem={MEMORY}", f"uml_dir={self.top}/", f"umid=uml-{self.hostname}", "root=/dev/root",
+                 "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}", "con=null", "con0=fd:0,fd:1", *devices,
+                 "quiet"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                 env={**os.environ, "TMPDIR": self.top})
 
@@ -162,4 +161,13 @@ class Node:
             except ProcessLookupError:
                 pass
             self.process.wait()
+            self._wait_group()
             self.process, self.is_paused = None, False
+
+    def _wait_group(self):
+        """What the kernel's process had started is ours now (the harness is the first process of its namespace)."""
+        try:
+            while True:
+                os.waitpid(-self.process.pid, 0)
+        except ChildProcessError:
+            pass

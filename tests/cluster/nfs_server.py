@@ -1,4 +1,4 @@
-"""The NFS server: nfs-ganesha in the network namespace, with a filesystem of its own to export. Root only."""
+"""The NFS server: nfs-ganesha, with a filesystem of its own to export. Runs in the namespaces of apart.py."""
 import os
 import shutil
 import subprocess
@@ -6,6 +6,7 @@ import sys
 import time
 
 import nfs_clock
+from nfs_net import NETS
 
 START_SECONDS = 60
 LEASE_SECONDS = 10
@@ -14,10 +15,10 @@ CLOCK_PORT = 7001
 EXPORTS = {"plain": ["mkfs.ext4", "-q", "-F"],
            "coarse": ["mkfs.ext3", "-q", "-F", "-I", "128"]}  # file times of whole seconds
 DISK_BYTES = 2 << 30
-UNMOUNT_TRIES = 50
+QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 CONFIG = """NFS_CORE_PARAM {{ Protocols = 3,4; Enable_NLM = false; Enable_RQUOTA = false; mount_path_pseudo = true;
-                 Bind_addr = {address}; }}
+                  Bind_addr = {address}; }}
 NFSv4 {{ Lease_Lifetime = {lease}; Grace_Period = {grace}; RecoveryRoot = "{state}"; }}
 EXPORT {{ Export_Id = 77; Path = "{export}"; Pseudo = /export; Access_Type = RW; Squash = No_Root_Squash; SecType = sys;
          FSAL {{ Name = VFS; }} }}
@@ -27,19 +28,8 @@ LOG {{ Default_Log_Level = EVENT; }}
 
 def missing():
     """The programs that are not here."""
-    wanted = ("ganesha.nfsd", "rpcbind", "linux.uml", "mount.nfs", "ip", "unshare", "nsenter", "mkfs.ext3", "modprobe")
-    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
-    return [program for program in wanted if shutil.which(program, path=path) is None]
-
-
-def unmount(folder):
-    """Those who were killed a moment ago may still hold it."""
-    for _ in range(UNMOUNT_TRIES):
-        if not os.path.ismount(folder):
-            return
-        subprocess.run(["umount", folder], capture_output=True, check=False)
-        time.sleep(0.1)
-    subprocess.run(["umount", "--lazy", folder], check=False)
+    wanted = ("ganesha.nfsd", "rpcbind", "linux.uml", "mount.nfs", "ip", "mkfs.ext3", "mkfs.ext4", "modprobe")
+    return [program for program in wanted if shutil.which(program) is None]
 
 
 class NfsServer:
@@ -70,16 +60,19 @@ class NfsServer:
         os.makedirs(self.export)
 
     def _start_helpers(self):
-        """rpcbind, which NFSv3 needs, with a /run of its own, and the clock that the nodes compare theirs with."""
-        prepare = ("mount -t tmpfs tmpfs /run && mkdir -p /run/ganesha /run/rpcbind && "
-                   "mount -t tmpfs tmpfs /var/lib/nfs && mkdir -p /var/lib/nfs/ganesha && exec rpcbind -f -w")
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.helpers.append(subprocess.Popen(
-            self.network.inside() + ["unshare", "--mount", "sh", "-c", prepare], **quiet))
-        self.helpers.append(subprocess.Popen(
-            self.network.inside() + [sys.executable, nfs_clock.__file__, self.network.address("nfs"), str(CLOCK_PORT)],
-            **quiet))
-        time.sleep(0.5)
+        """rpcbind, which NFSv3 needs, and the clock that the nodes compare theirs with."""
+        os.makedirs("/run/rpcbind", exist_ok=True)
+        os.makedirs("/run/ganesha", exist_ok=True)
+        os.makedirs("/var/lib/nfs/ganesha", exist_ok=True)
+        nodes = [self.network.node_address(net, node) for node in range(1, self.network.nodes + 1) for net in NETS]
+        for command in (["rpcbind", "-f", "-w"],
+                        [sys.executable, nfs_clock.__file__, self.network.address("nfs"), str(CLOCK_PORT), *nodes]):
+            self.helpers.append(subprocess.Popen(command, **QUIET))
+        deadline = time.monotonic() + START_SECONDS
+        while not os.path.exists("/run/rpcbind.sock"):
+            if time.monotonic() > deadline:
+                raise RuntimeError("rpcbind does not start")
+            time.sleep(0.02)
 
     def start(self):
         state = os.path.join(self.folder, "ganesha-state")
@@ -90,9 +83,8 @@ class NfsServer:
                                      state=state, export=self.export))
         self.starts += 1
         self.process = subprocess.Popen(
-            ["nsenter", f"--mount=/proc/{self.helpers[0].pid}/ns/mnt", f"--net=/run/netns/{self.network.space}",
-             "ganesha.nfsd", "-F", "-f", config, "-L", self.log, "-p", os.path.join(self.folder, "ganesha.pid")],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            ["ganesha.nfsd", "-F", "-f", config, "-L", self.log, "-p", os.path.join(self.folder, "ganesha.pid")],
+            **QUIET)
         deadline = time.monotonic() + START_SECONDS
         while self._initialized() < self.starts:
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -137,4 +129,8 @@ class NfsServer:
             helper.kill()
             helper.wait()
         self.helpers = []
-        unmount(self.disk)
+        for _ in range(50):
+            if not os.path.ismount(self.disk):
+                break
+            subprocess.run(["umount", self.disk], capture_output=True, check=False)
+            time.sleep(0.1)
