@@ -6,6 +6,7 @@ ARG DEBIAN=debian:12
 ARG DEBIAN_SLIM=debian:bookworm-slim
 
 FROM ${DEBIAN} AS build
+LABEL holdfast.stage=build
 WORKDIR /src
 COPY scripts/install-packages scripts/
 RUN scripts/install-packages build

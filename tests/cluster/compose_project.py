@@ -83,6 +83,7 @@ class Images:
         if not self.engine.is_own:
             self.engine.docker("rmi", "--force", self.environment["HOLDFAST_NODE"],
                                self.environment["HOLDFAST_CLUSTER_NODE"], check=False)
+            self.engine.docker("image", "prune", "--force", "--filter", "label=holdfast.stage=build", check=False)
 
 
 class Project:
@@ -153,16 +154,16 @@ def judge_demo(logs, saves):
     return wrong if logs else ["nobody printed anything"]
 
 
-def run_demo(images, nodes, saves_each=10):
-    """`docker compose up`, as users do it. A text that tells what it showed."""
+def run_demo(images, nodes, service, saves_each=10):
+    """`docker compose up SERVICE`, as users do it. A text that tells what it showed."""
     began = time.monotonic()
-    with Project(images, "demo", nodes) as project:
+    with Project(images, "demo", nodes, service) as project:
         containers = project.containers()
         deadline = time.monotonic() + DEMO_SECONDS
         logs = {}
         while len(logs) < nodes:
             if time.monotonic() > deadline:
-                raise Failed(f"demo: only {len(logs)} of {nodes} nodes have printed the log: "
+                raise Failed(f"demo, {service}: only {len(logs)} of {nodes} nodes have printed the log: "
                              f"{project.engine.docker('logs', containers[0]).stdout[-400:]}")
             time.sleep(0.5)
             for name in containers:
@@ -175,9 +176,9 @@ def run_demo(images, nodes, saves_each=10):
                 wrong.append(f"the nodes are {[project.health(name) for name in containers]}, not healthy")
             time.sleep(0.5)
     if wrong:
-        raise Failed("demo: " + "; ".join(wrong))
-    return (f"demo: {nodes} nodes saved {nodes * saves_each} runs at once, and each printed the same sequence, seq 1 "
-            f"to {nodes * saves_each} ({time.monotonic() - began:.0f} s)")
+        raise Failed(f"demo, {service}: " + "; ".join(wrong))
+    return (f"demo, {service}: {nodes} nodes saved {nodes * saves_each} runs at once, and each printed the same "
+            f"sequence, seq 1 to {nodes * saves_each} ({time.monotonic() - began:.0f} s)")
 
 
 __all__ = ["EngineFailed", "Images", "Project", "judge_demo", "run_demo"]

@@ -187,4 +187,4 @@ class World:
         return saves, reads, sum("counter" in text for process in processes for _, text in process.warnings)
 
 
-__all__ = ["EngineFailed", "Failed", "World", "LEASE_MS", "SLOW"]
+__all__ = ["EngineFailed", "Failed", "World", "LEASE_MS", "SERVICES", "SLOW"]
