@@ -75,9 +75,8 @@ static int replace_blob(hf_store *store, const char *name, hf_error *reterr) {
 }
 
 /* When the file was changed last, by the server's clock. Not mtime alone: for the exclusive
- * creation of a file NFS servers keep the client's verifier there, until the client has set the
- * times, so that a file made a moment ago seems to be of 1970 (seen with nfs-ganesha: a live
- * writer's file was swept away). ctime is nobody's to set. */
+ * creation of a file an NFS server may keep the client's verifier there until the client has set
+ * the times, so that a file made a moment ago seems to be old. ctime is nobody's to set. */
 static int64_t changed_s(const struct stat *st) {
   int64_t modified_s = (int64_t)st->st_mtim.tv_sec;
   int64_t changed_s = (int64_t)st->st_ctim.tv_sec;

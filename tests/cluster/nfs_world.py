@@ -17,7 +17,7 @@ LEASE_MS = 1500
 COMMAND_MS = 1000
 # After a fault, until each driver on each node has saved or read again. Linux's NFSv4.1 client can let one wait in
 # open() while others of its node open and close the same file (docs/TESTING.md).
-COME_BACK_SECONDS = {"4.1": 120, "3": 60}
+COME_BACK_SECONDS = {"4.1": 120, "3": 30}
 READS, READER_THINK_US = 30, 40000
 IS_BACK = {"w": re.compile(rb'"acked":[1-9]'), "r": re.compile(rb'"event":"answer","t":\d+,"n":\d+,"status":"HF_OK"')}
 AFTERWARDS = 50  # records, at least, behind the last fault

@@ -216,6 +216,9 @@ static void fails_in_time(void *state, const char *words) {
   printf("%d ms: %s\n", (int)(now_ms() - began_ms), error.message);
   ck_assert_int_le(now_ms() - began_ms, 600 + SLACK_MS);
   ck_assert_msg(strstr(error.message, words) != NULL, "no \"%s\": %s", words, error.message);
+  ck_assert_ptr_nonnull(strstr(error.message, "nothing was saved"));
+  ck_assert_ptr_null(strstr(error.message, secret));
+  ck_assert_ptr_null(strstr(error.place, secret));
 }
 
 START_TEST(the_wrong_port) {
