@@ -114,13 +114,9 @@ static int append_own(hf_store *store, const hf_staged *staged, uint64_t seq, hf
     if (end == NULL)
       return hf_err(reterr, HF_EINTERNAL, NULL, "a staged line has no end");
     hf_place place = {seq, (uint32_t)offset, (uint32_t)(end - start), 0, i == 0};
-    if (store->view.head == seq + i - 1) {
-      hf_line line;
-      if (hf_line_decode(start, place.line_bytes, &line, reterr) != HF_OK)
-        return HF_EINTERNAL;
-      if (hf_view_append(&store->view, &line, &place) != HF_OK)
-        return hf_err_nomem(reterr);
-    }
+    if (store->view.head == seq + i - 1 &&
+        hf_view_append(&store->view, &staged->attempt[i]->line, &place) != HF_OK)
+      return hf_err_nomem(reterr);
     offset += place.line_bytes + 1;
   }
   return HF_OK;

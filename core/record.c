@@ -1,6 +1,6 @@
 #include "record.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,52 +22,94 @@ static const char *op_name(hf_op op) {
   return "unknown";
 }
 
-/* ,"name":piece — where there is one */
-static void add_piece(hf_buf *out, const char *name, hf_piece piece) {
-  if (piece.text == NULL)
-    return;
-  (void)hf_buf_printf(out, ",\"%s\":", name);
-  (void)hf_buf_add(out, piece.text, piece.bytes);
+/* A literal, and what follows it; printf would take longer than all the rest of a line. */
+#define ADD_LITERAL(out, literal) (void)hf_buf_add(out, literal, sizeof(literal) - 1)
+
+/* before, such as ,"run_id": and the piece — where there is one */
+#define ADD_PIECE(out, before, piece)                                                              \
+  do {                                                                                             \
+    if ((piece).text != NULL) {                                                                    \
+      ADD_LITERAL(out, before);                                                                    \
+      (void)hf_buf_add(out, (piece).text, (piece).bytes);                                          \
+    }                                                                                              \
+  } while (0)
+
+static void add_number(hf_buf *out, uint64_t number) {
+  char digits[20]; /* 2^64 - 1 has as many */
+  size_t first = sizeof digits;
+  do
+    digits[--first] = (char)('0' + number % 10);
+  while ((number /= 10) != 0);
+  (void)hf_buf_add(out, digits + first, sizeof digits - first);
+}
+
+static void add_id(hf_buf *out, const hf_id *id) {
+  char text[HF_ID_CHARS + 1];
+  hf_id_format(id, text);
+  (void)hf_buf_add(out, text, HF_ID_CHARS);
+}
+
+static void add_digest(hf_buf *out, const hf_line *line) {
+  char hex[HF_SHA256_CHARS + 1];
+  hf_hex(line->sha256, sizeof line->sha256, hex);
+  ADD_LITERAL(out, ",\"sha256\":\"");
+  (void)hf_buf_add(out, hex, HF_SHA256_CHARS);
+  ADD_LITERAL(out, "\",\"size\":");
+  add_number(out, line->size);
+}
+
+static void add_legacy(hf_buf *out, const hf_line *line) {
+  ADD_LITERAL(out, ",\"legacy\":{\"seq\":");
+  add_number(out, line->legacy_seq);
+  (void)hf_buf_add_text(out, line->legacy_clock ? ",\"order\":\"clock\"}" : ",\"order\":\"seq\"}");
+}
+
+static void add_crc(hf_buf *out, uint32_t crc) {
+  uint8_t bytes[4] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8),
+                      (uint8_t)crc};
+  char hex[2 * sizeof bytes + 1];
+  hf_hex(bytes, sizeof bytes, hex);
+  ADD_LITERAL(out, ",\"crc\":\"");
+  (void)hf_buf_add(out, hex, 2 * sizeof bytes);
+  ADD_LITERAL(out, "\"}");
 }
 
 int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
   size_t start = out->used;
-  char id[HF_ID_CHARS + 1];
-  hf_id_format(&line->id, id);
-  (void)hf_buf_printf(out, "{\"v\":%d,\"op\":\"%s\",\"id\":\"%s\"", HF_RECORD_VERSION,
-                      op_name(line->op), id);
+  ADD_LITERAL(out, "{\"v\":1,\"op\":\"");
+  static_assert(HF_RECORD_VERSION == 1, "it stands in the literal above");
+  (void)hf_buf_add_text(out, op_name(line->op));
+  ADD_LITERAL(out, "\",\"id\":\"");
+  add_id(out, &line->id);
+  ADD_LITERAL(out, "\"");
   if (line->op == HF_OP_END) {
-    hf_id_format(&line->ends, id);
-    (void)hf_buf_printf(out, ",\"ends\":\"%s\"", id);
+    ADD_LITERAL(out, ",\"ends\":\"");
+    add_id(out, &line->ends);
+    ADD_LITERAL(out, "\"");
   }
-  add_piece(out, "run_id", line->run);
-  add_piece(out, "stage", line->stage);
-  if (line->dims.text != NULL && line->dims.bytes > 2)
-    add_piece(out, "dims", line->dims);
-  add_piece(out, "group", line->group);
-  add_piece(out, "ts", line->ts);
-  add_piece(out, "at", line->at);
-  add_piece(out, "host", line->host);
-  (void)hf_buf_printf(out, ",\"pid\":%llu", (unsigned long long)line->pid);
+  ADD_PIECE(out, ",\"run_id\":", line->run);
+  ADD_PIECE(out, ",\"stage\":", line->stage);
+  if (line->dims.bytes > 2)
+    ADD_PIECE(out, ",\"dims\":", line->dims);
+  ADD_PIECE(out, ",\"group\":", line->group);
+  ADD_PIECE(out, ",\"ts\":", line->ts);
+  ADD_PIECE(out, ",\"at\":", line->at);
+  ADD_PIECE(out, ",\"host\":", line->host);
+  ADD_LITERAL(out, ",\"pid\":");
+  add_number(out, line->pid);
   if (line->legacy_seq != 0 || line->legacy_clock)
-    (void)hf_buf_printf(out, ",\"legacy\":{\"seq\":%llu,\"order\":\"%s\"}",
-                        (unsigned long long)line->legacy_seq, line->legacy_clock ? "clock" : "seq");
-  add_piece(out, "locker", line->locker);
-  add_piece(out, "mode", line->mode);
-  add_piece(out, "reason", line->reason);
-  if (line->has_sha256) {
-    char hex[HF_SHA256_CHARS + 1];
-    hf_hex(line->sha256, sizeof line->sha256, hex);
-    (void)hf_buf_printf(out, ",\"sha256\":\"%s\",\"size\":%llu", hex,
-                        (unsigned long long)line->size);
-  }
+    add_legacy(out, line);
+  ADD_PIECE(out, ",\"locker\":", line->locker);
+  ADD_PIECE(out, ",\"mode\":", line->mode);
+  ADD_PIECE(out, ",\"reason\":", line->reason);
+  if (line->has_sha256)
+    add_digest(out, line);
   if (line->blob)
-    (void)hf_buf_add_text(out, ",\"blob\":true");
-  add_piece(out, "doc", line->doc);
+    ADD_LITERAL(out, ",\"blob\":true");
+  ADD_PIECE(out, ",\"doc\":", line->doc);
+  if (out->failed == 0)
+    add_crc(out, hf_crc32c(0, out->data + start, out->used - start));
   if (out->failed != 0)
-    return hf_err_nomem(reterr);
-  uint32_t crc = hf_crc32c(0, out->data + start, out->used - start);
-  if (hf_buf_printf(out, ",\"crc\":\"%08x\"}", crc) != 0)
     return hf_err_nomem(reterr);
   if (out->used - start > HF_LINE_BYTES_MAX)
     return hf_err(reterr, HF_EINTERNAL, NULL, "a record of %zu bytes is longer than any can be",
