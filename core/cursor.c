@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "index.h"
 #include "json.h"
 #include "read.h"
 
@@ -133,7 +134,26 @@ static int row_may_match(const hf_cursor *cursor, const hf_row *row) {
   if (cursor->key.run.used > 0 &&
       row->run_hash != hf_hash64(4, cursor->key.run.data, cursor->key.run.used))
     return 0;
-  return cursor->all_revisions || row->key_after == 0 || row->key_after > cursor->last;
+  return 1;
+}
+
+/* Passes over what an index knows not to be of the key, or of the group, that is wanted. HF_OK; at
+ * the end cursor->next is 0. */
+static int skip(hf_cursor *cursor, hf_error *reterr) {
+  hf_index_table table = cursor->exact_hash != 0 ? HF_INDEX_BY_KEY : HF_INDEX_BY_GROUP;
+  if (cursor->all_records || (cursor->exact_hash == 0 && cursor->key.group.used == 0))
+    return HF_OK;
+  uint64_t hash = cursor->exact_hash != 0
+                      ? cursor->exact_hash
+                      : hf_index_group_hash(cursor->key.group.data, cursor->key.group.used);
+  hf_store *store = cursor->store;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int got =
+      hf_view_skip(&store->view, table, hash, cursor->next, cursor->reverse, &cursor->next, reterr);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  if (got == 0 || cursor->next < cursor->first || cursor->next > cursor->last)
+    cursor->next = 0;
+  return got < 0 ? got : HF_OK;
 }
 
 static int wants_dims(const hf_cursor *cursor, const hf_line *line) {
@@ -175,10 +195,25 @@ int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) 
   if (status != HF_OK)
     return status;
   while (cursor->next != 0 && cursor->left > 0) {
+    status = skip(cursor, reterr);
     uint64_t seq = cursor->next;
+    if (status == HF_OK && seq == 0)
+      break;
     step(cursor);
-    row = hf_read_row(cursor->store, seq);
+    if (status == HF_OK)
+      status = hf_read_row(cursor->store, seq, &row, reterr);
+    if (status != HF_OK) {
+      cursor->next = 0;
+      return status;
+    }
     if (!row_may_match(cursor, &row))
+      continue;
+    int wanted = cursor->all_revisions || (row.flags & HF_ROW_DAMAGED) != 0
+                     ? 1
+                     : hf_read_is_current(cursor->store, seq, &row, cursor->last, reterr);
+    if (wanted < 0)
+      return wanted;
+    if (wanted == 0)
       continue;
     status = hf_read_line(cursor->store, seq, &row, &text, &line, reterr);
     if (status == HF_OK && !line_matches(cursor, &line))

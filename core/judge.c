@@ -38,8 +38,9 @@ static int refuse_to_write(const hf_view *view, hf_error *reterr) {
 }
 
 static int load(hf_store *store, uint64_t seq, hf_buf *text, hf_line *ret_line, hf_error *reterr) {
-  hf_row row = *hf_view_row(&store->view, seq);
-  return hf_log_load(store, seq, &row, text, ret_line, reterr);
+  hf_row row;
+  int status = hf_view_row(&store->view, seq, &row, reterr);
+  return status != HF_OK ? status : hf_log_load(store, seq, &row, text, ret_line, reterr);
 }
 
 /* Was the id ended by a record? That holds for every attempt that carries it: its ender was told
@@ -47,11 +48,14 @@ static int load(hf_store *store, uint64_t seq, hf_buf *text, hf_line *ret_line, 
 static int find_ended(hf_store *store, const hf_id *id, uint64_t *ret_seq, hf_error *reterr) {
   hf_autobuf text = {0};
   hf_line line;
-  size_t position = 0;
-  uint64_t seq;
+  hf_view_walk walk = {0};
+  uint64_t seq = 0;
   if (HF_PLANTED(IGNORE_END))
     return 0;
-  while ((seq = hf_view_find_ended(&store->view, id, &position)) != 0) {
+  for (;;) {
+    int got = hf_view_find_ended(&store->view, id, &walk, &seq, reterr);
+    if (got != 1)
+      return got;
     int status = load(store, seq, &text, &line, reterr);
     if (status != HF_OK)
       return status;
@@ -60,12 +64,14 @@ static int find_ended(hf_store *store, const hf_id *id, uint64_t *ret_seq, hf_er
       return 1;
     }
   }
-  return 0;
 }
 
 static int judge_end(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *reterr) {
-  uint64_t seq = hf_view_find_id(&store->view, &attempt->line.ends);
-  if (seq != 0) {
+  uint64_t seq = 0;
+  int found = hf_view_find_id(&store->view, &attempt->line.ends, &seq, reterr);
+  if (found < 0)
+    return found;
+  if (found == 1) {
     attempt->saved.seq = seq;
     *ret_status = HF_OK;
     return 0;
@@ -79,8 +85,11 @@ static int judge_end(hf_store *store, hf_attempt *attempt, int *ret_status, hf_e
 
 int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uint64_t at,
                      uint64_t *ret_seq, hf_buf *text, hf_line *ret_line, hf_error *reterr) {
-  uint64_t seq = hf_view_find_key(&store->view, key_hash, at);
-  for (; seq != 0; seq = hf_view_row(&store->view, seq)->key_before) {
+  uint64_t seq = 0;
+  for (;; at = seq - 1) {
+    int got = hf_view_find_key(&store->view, key_hash, at, &seq, reterr);
+    if (got != 1)
+      return got;
     int status = load(store, seq, text, ret_line, reterr);
     if (status != HF_OK)
       return status;
@@ -90,7 +99,19 @@ int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uin
       return 1;
     }
   }
-  return 0;
+}
+
+/* Could this be the key's current revision with the same document? Answered from the rows. */
+static int may_be_same(hf_store *store, const hf_attempt *attempt, hf_error *reterr) {
+  uint64_t seq = 0;
+  uint64_t doc_hash;
+  hf_row row;
+  memcpy(&doc_hash, attempt->line.sha256, sizeof doc_hash);
+  int got = hf_view_find_key(&store->view, attempt->key_hash, store->view.head, &seq, reterr);
+  if (got != 1)
+    return got;
+  int status = hf_view_row(&store->view, seq, &row, reterr);
+  return status != HF_OK ? status : row.doc_hash == doc_hash;
 }
 
 static int is_same(const hf_attempt *attempt, const hf_line *line) {
@@ -117,13 +138,10 @@ static int conflict(hf_attempt *attempt, uint64_t seq, hf_error *reterr) {
 }
 
 static int judge_key(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *reterr) {
-  uint64_t hint = hf_view_find_key(&store->view, attempt->key_hash, store->view.head);
-  uint64_t doc_hash;
-  memcpy(&doc_hash, attempt->line.sha256, sizeof doc_hash);
   /* The usual case answers from the rows: a new key, or another document without a condition. */
-  if (attempt->condition == HF_ALWAYS &&
-      (hint == 0 || hf_view_row(&store->view, hint)->doc_hash != doc_hash))
-    return 1;
+  int may = attempt->condition == HF_ALWAYS ? may_be_same(store, attempt, reterr) : 1;
+  if (may != 1)
+    return may < 0 ? may : 1;
   hf_autobuf text = {0};
   hf_line line;
   uint64_t seq = 0;
@@ -165,8 +183,11 @@ int hf_judge(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *re
     return judge_end(store, attempt, ret_status, reterr);
   hf_autobuf text = {0};
   hf_line line;
-  uint64_t seq = hf_view_find_id(&store->view, &attempt->line.id);
-  if (seq != 0) {
+  uint64_t seq = 0;
+  int found = hf_view_find_id(&store->view, &attempt->line.id, &seq, reterr);
+  if (found < 0)
+    return found;
+  if (found == 1) {
     status = load(store, seq, &text, &line, reterr);
     if (status != HF_OK)
       return status;

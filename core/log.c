@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "err.h"
 #include "file.h"
+#include "index.h"
 #include "mark.h"
 #include "plant.h"
 #include "sys.h"
@@ -234,6 +235,9 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
                             reterr);
   if (status != HF_OK)
     return status;
+  status = hf_index_adopt(store, tiles, reterr);
+  if (status != HF_OK)
+    return status;
   store->mark_length = marked;
   uint64_t exists = tiles * HF_TILE_RECORDS > marked ? tiles * HF_TILE_RECORDS : marked;
   while (store->view.head < exists) {
@@ -341,6 +345,15 @@ static int damaged(hf_error *reterr, uint64_t seq, const hf_row *row, const char
                 (unsigned long long)seq, what);
 }
 
+static int is_record(const hf_buf *text, const hf_row *row, hf_line *ret_line, hf_error *why) {
+  if (hf_line_decode(text->data, text->used, ret_line, why) != HF_OK)
+    return 0;
+  if (memcmp(&ret_line->id, &row->id, sizeof row->id) == 0)
+    return 1;
+  (void)hf_err(why, HF_EDAMAGED, NULL, "another record stands in its place");
+  return 0;
+}
+
 int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, hf_line *ret_line,
                 hf_error *reterr) {
   if ((row->flags & HF_ROW_DAMAGED) != 0)
@@ -352,9 +365,17 @@ int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, h
   if (got == 0)
     return damaged(reterr, seq, row, "missing or cut short");
   hf_error why = HF_ERROR_INIT;
-  if (hf_line_decode(out->data, out->used, ret_line, &why) != HF_OK)
-    return damaged(reterr, seq, row, why.message);
-  if (memcmp(&ret_line->id, &row->id, sizeof row->id) != 0)
-    return damaged(reterr, seq, row, "another record stands in its place");
-  return HF_OK;
+  if (is_record(out, row, ret_line, &why))
+    return HF_OK;
+  if (row->in_tile) { /* a tile may have been written anew, with other offsets than its index has */
+    hf_row elsewhere = *row;
+    elsewhere.in_tile = 0;
+    hf_buf_clear(out);
+    got = load_from_tile(store, seq, &elsewhere, out, reterr);
+    if (got < 0)
+      return got;
+    if (got == 1 && is_record(out, row, ret_line, &why))
+      return HF_OK;
+  }
+  return damaged(reterr, seq, row, why.message);
 }

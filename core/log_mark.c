@@ -99,8 +99,11 @@ static int write_marks(hf_store *store, int fd, uint64_t from, hf_error *reterr)
   while (from < store->view.head) {
     size_t count = 0;
     while (count < sizeof bytes && from + count < store->view.head) {
-      const hf_row *row = hf_view_row(&store->view, from + count + 1);
-      bytes[count++] = (row->flags & HF_ROW_FIRST) != 0 ? 'f' : '+';
+      hf_row row;
+      int status = hf_view_row(&store->view, from + count + 1, &row, reterr);
+      if (status != HF_OK)
+        return status;
+      bytes[count++] = (row.flags & HF_ROW_FIRST) != 0 ? 'f' : '+';
     }
     if (hf_sys_pwrite_full(fd, bytes, count, (off_t)from) != 0)
       return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot extend the mark");

@@ -24,17 +24,29 @@ int hf_read_begin(hf_store *store, uint64_t *ret_head, hf_error *reterr) {
   return status;
 }
 
-hf_row hf_read_row(hf_store *store, uint64_t seq) {
+int hf_read_row(hf_store *store, uint64_t seq, hf_row *ret_row, hf_error *reterr) {
   (void)pthread_mutex_lock(&store->view_mutex);
-  hf_row row = *hf_view_row(&store->view, seq);
+  int status = hf_view_row(&store->view, seq, ret_row, reterr);
   (void)pthread_mutex_unlock(&store->view_mutex);
-  return row;
+  return status;
+}
+
+int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_t at,
+                       hf_error *reterr) {
+  uint64_t after = 0;
+  if (row->op != HF_OP_SAVE || (row->flags & HF_ROW_DAMAGED) != 0)
+    return 0;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int got = hf_view_key_after(&store->view, row->key_hash, seq, &after, reterr);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return got < 0 ? got : got == 0 || after > at;
 }
 
 int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, hf_line *ret_line,
                  hf_error *reterr) {
-  *ret_row = hf_read_row(store, seq);
-  int status = hf_log_load(store, seq, ret_row, text, ret_line, reterr);
+  int status = hf_read_row(store, seq, ret_row, reterr);
+  if (status == HF_OK)
+    status = hf_log_load(store, seq, ret_row, text, ret_line, reterr);
   if (status != HF_OK)
     hf_err_place_below(reterr, store->path);
   return status;
@@ -54,11 +66,13 @@ int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, 
     doc = blob.data;
     doc_bytes = blob.used;
   }
+  int is_current = hf_read_is_current(store, seq, row, at, reterr);
+  if (is_current < 0)
+    return is_current;
   int status = hf_record_make(seq, text->data, text->used, line, with_document ? doc : NULL,
                               doc_bytes, ret_record, reterr);
   if (status == HF_OK)
-    (*ret_record)->is_current =
-        line->op == HF_OP_SAVE && (row->key_after == 0 || row->key_after > at);
+    (*ret_record)->is_current = is_current;
   return status;
 }
 
@@ -116,10 +130,14 @@ int hf_read_current(hf_store *store, const hf_keytext *key, uint64_t at, uint64_
   hf_piece run = hf_piece_of(&key->run);
   hf_piece stage = hf_piece_of(&key->stage);
   hf_piece dims = hf_piece_of(&key->dims);
-  (void)pthread_mutex_lock(&store->view_mutex);
-  uint64_t seq = hf_view_find_key(&store->view, hf_key_hash(run, stage, dims), at);
-  (void)pthread_mutex_unlock(&store->view_mutex);
-  for (; seq != 0; seq = row.key_before) {
+  uint64_t seq = 0;
+  uint64_t key_hash = hf_key_hash(run, stage, dims);
+  for (;; at = seq - 1) {
+    (void)pthread_mutex_lock(&store->view_mutex);
+    int got = hf_view_find_key(&store->view, key_hash, at, &seq, reterr);
+    (void)pthread_mutex_unlock(&store->view_mutex);
+    if (got != 1)
+      return got;
     int status = hf_read_line(store, seq, &row, &text, &line, reterr);
     if (status != HF_OK)
       return status;
@@ -129,7 +147,6 @@ int hf_read_current(hf_store *store, const hf_keytext *key, uint64_t at, uint64_
       return 1;
     }
   }
-  return 0;
 }
 
 int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_record,
@@ -168,7 +185,7 @@ static int find_last_by_time(hf_store *store, const peer *of, uint64_t *ret_seq,
   hf_autobuf last = {0};
   hf_line line;
   for (uint64_t seq = 1; seq < of->below; seq++) {
-    hf_row row = hf_read_row(store, seq);
+    hf_row row;
     int status = hf_read_line(store, seq, &row, &text, &line, reterr);
     if (status != HF_OK)
       return status;
@@ -183,23 +200,30 @@ static int find_last_by_time(hf_store *store, const peer *of, uint64_t *ret_seq,
   return HF_OK;
 }
 
+/* The next row of the peers downwards, and its row. 1, 0 or negative. */
+static int peer_below(hf_store *store, uint64_t peer_hash, uint64_t *seq, hf_row *ret_row,
+                      hf_error *reterr) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int got = hf_view_find_peer(&store->view, peer_hash, *seq, seq, reterr);
+  int status = got == 1 ? hf_view_row(&store->view, *seq, ret_row, reterr) : HF_OK;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return status == HF_OK ? got : status;
+}
+
 static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_record **ret_record,
                          hf_error *reterr) {
   hf_autobuf text = {0};
   hf_line line;
   hf_row row;
   uint64_t run_hash = hf_hash64(4, of->run.text, of->run.bytes);
-  (void)pthread_mutex_lock(&store->view_mutex);
-  uint64_t seq =
-      hf_view_find_peer(&store->view, hf_peer_hash(of->group, of->stage, of->dims), of->below);
-  (void)pthread_mutex_unlock(&store->view_mutex);
-  if (HF_PLANTED(PREV_BY_TIME) && seq != 0) {
-    int status = find_last_by_time(store, of, &seq, reterr);
-    if (status != HF_OK)
-      return status;
-  }
-  for (; seq != 0; seq = row.peer_before) {
-    row = hf_read_row(store, seq);
+  uint64_t peer_hash = hf_peer_hash(of->group, of->stage, of->dims);
+  uint64_t seq = of->below;
+  for (;;) {
+    int got = peer_below(store, peer_hash, &seq, &row, reterr);
+    if (got == 1 && HF_PLANTED(PREV_BY_TIME))
+      got = find_last_by_time(store, of, &seq, reterr) == HF_OK ? 1 : HF_EIO;
+    if (got != 1)
+      return got;
     if (row.run_hash == run_hash)
       continue; /* another revision of the same run */
     int status = hf_read_line(store, seq, &row, &text, &line, reterr);
@@ -210,7 +234,6 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
       return status == HF_OK ? 1 : status;
     }
   }
-  return 0;
 }
 
 static int previous_of(hf_store *store, uint64_t seq, uint64_t head, const hf_buf *group,

@@ -8,11 +8,15 @@
 int hf_read_begin(hf_store *store, uint64_t *ret_head, hf_error *reterr);
 
 /* A copy of a row; seq is at or below a head that hf_read_begin gave. */
-hf_row hf_read_row(hf_store *store, uint64_t seq);
+int hf_read_row(hf_store *store, uint64_t seq, hf_row *ret_row, hf_error *reterr);
 
 /* The row and the record's text, taken apart. */
 int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, hf_line *ret_line,
                  hf_error *reterr);
+
+/* Is this row the current revision of its key as of seq `at`? 1, 0 or negative. */
+int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_t at,
+                       hf_error *reterr);
 
 /* The public record, current or not as of seq `at`. */
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,

@@ -125,7 +125,9 @@ int hf_save_batch(hf_store *store, const hf_save_request *requests, size_t count
 static int look_then_unlink(hf_store *store, const hf_id *id, const char *text, uint64_t *ret_seq) {
   (void)pthread_mutex_lock(&store->view_mutex);
   int status = hf_log_refresh(store, 0, NULL);
-  *ret_seq = status == HF_OK ? hf_view_find_id(&store->view, id) : 0;
+  *ret_seq = 0;
+  if (status == HF_OK)
+    (void)hf_view_find_id(&store->view, id, ret_seq, NULL);
   (void)pthread_mutex_unlock(&store->view_mutex);
   if (*ret_seq == 0)
     (void)hf_sys_unlink(store->stage_fd, text, 0);

@@ -61,10 +61,12 @@ static int replace_blob(hf_store *store, const char *name, hf_error *reterr) {
     return HF_OK;
   (void)pthread_mutex_lock(&store->view_mutex);
   int status = hf_log_refresh(store, 0, reterr);
-  uint64_t seq = status == HF_OK ? hf_view_find_id(&store->view, &id) : 0;
+  uint64_t seq = 0;
   hf_row row = {0};
-  if (seq != 0)
-    row = *hf_view_row(&store->view, seq);
+  int found = status == HF_OK ? hf_view_find_id(&store->view, &id, &seq, reterr) : 0;
+  status = found < 0 ? found : status;
+  if (found == 1)
+    status = hf_view_row(&store->view, seq, &row, reterr);
   (void)pthread_mutex_unlock(&store->view_mutex);
   if (status != HF_OK || seq == 0 || (row.flags & HF_ROW_BLOB) == 0)
     return status;

@@ -51,10 +51,10 @@ void hf_close(hf_store **store) {
   hf_store *old = *store;
   *store = NULL;
   hf_store_close_locker(old);
-  int *fds[] = {&old->root_fd,         &old->stage_fd,          &old->log_fd,
-                &old->tile_fd,         &old->blob_fd,           &old->log_mark_fd,
-                &old->tile_mark_fd,    &old->log_mark_write_fd, &old->log_mark_pin_fd,
-                &old->tile_mark_pin_fd};
+  int *fds[] = {&old->root_fd,         &old->stage_fd,        &old->log_fd,
+                &old->tile_fd,         &old->blob_fd,         &old->log_mark_fd,
+                &old->index_fd,        &old->tile_mark_fd,    &old->log_mark_write_fd,
+                &old->log_mark_pin_fd, &old->tile_mark_pin_fd};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     hf_fd_cleanup(fds[i]);
   /* a child's copy may be locked by a thread that it does not have */
@@ -79,6 +79,7 @@ static hf_store *store_new(void) {
     return NULL;
   store->owner_pid = getpid();
   store->root_fd = store->stage_fd = store->log_fd = store->tile_fd = store->blob_fd = -1;
+  store->index_fd = -1;
   store->log_mark_fd = store->tile_mark_fd = store->log_mark_write_fd = -1;
   store->log_mark_pin_fd = store->tile_mark_pin_fd = -1;
   (void)pthread_mutex_init(&store->locker_mutex, NULL); /* none of them fails on Linux */
@@ -151,6 +152,7 @@ static int open_parts(hf_store *store, hf_error *reterr) {
     status = open_part(store, "blob", &store->blob_fd, reterr);
   if (status != HF_OK)
     return status;
+  store->index_fd = hf_sys_openat(store->root_fd, "index", O_RDONLY | O_DIRECTORY, 0);
   if (store->shared) {
     pin_mark(store->log_fd, &store->log_mark_pin_fd);
     pin_mark(store->tile_fd, &store->tile_mark_pin_fd);

@@ -35,6 +35,7 @@ struct hf_store {
   int log_fd;
   int tile_fd;
   int blob_fd;
+  int index_fd;    /* -1: there is none */
   int log_mark_fd; /* local filesystems: kept open; shared: -1, opened afresh for each look */
   int tile_mark_fd;
   int log_mark_write_fd;
@@ -52,7 +53,9 @@ struct hf_store {
 
   pthread_mutex_t view_mutex;
   hf_view view;
-  uint64_t mark_length;  /* of log/mark, when last looked at */
+  uint64_t mark_length;      /* of log/mark, when last looked at */
+  uint64_t index_seen_tiles; /* so many tiles there were when indexes were looked for last */
+  unsigned index_failures;
   uint64_t durable_head; /* the names up to here are known to be durable */
 
   pthread_mutex_t queue_mutex;

@@ -9,6 +9,7 @@
 #include "err.h"
 #include "file.h"
 #include "id.h"
+#include "index.h"
 #include "sys.h"
 #include "tile.h"
 
@@ -22,9 +23,11 @@ static int build(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) 
   hf_line line;
   for (uint64_t seq = tile * HF_TILE_RECORDS + 1; seq <= (tile + 1) * HF_TILE_RECORDS; seq++) {
     (void)pthread_mutex_lock(&store->view_mutex);
-    hf_row row = *hf_view_row(&store->view, seq);
+    hf_row row;
+    int status = hf_view_row(&store->view, seq, &row, reterr);
     (void)pthread_mutex_unlock(&store->view_mutex);
-    int status = hf_log_load(store, seq, &row, &text, &line, reterr);
+    if (status == HF_OK)
+      status = hf_log_load(store, seq, &row, &text, &line, reterr);
     if (status != HF_OK)
       return status;
     (void)hf_buf_add(out, text.data, text.used);
@@ -95,8 +98,11 @@ static int free_names(hf_store *store, uint64_t tile, const hf_buf *text, hf_err
   for (uint64_t seq = tile * HF_TILE_RECORDS + 1; seq <= (tile + 1) * HF_TILE_RECORDS; seq++) {
     char loose[HF_LOG_NAME_BYTES];
     (void)pthread_mutex_lock(&store->view_mutex);
-    hf_row row = *hf_view_row(&store->view, seq);
+    hf_row row;
+    int status = hf_view_row(&store->view, seq, &row, reterr);
     (void)pthread_mutex_unlock(&store->view_mutex);
+    if (status != HF_OK)
+      return status;
     if (row.in_tile || row.file_first != seq)
       continue;
     hf_log_name(seq, loose);
@@ -183,6 +189,12 @@ int hf_tile_pack(hf_store *store, uint64_t *ret_packed, hf_error *reterr) {
   for (; status == HF_OK && (tiles + 1) * HF_TILE_RECORDS <= head; tiles++) {
     status = pack_one(store, tiles, reterr);
     *ret_packed += status == HF_OK;
+  }
+  if (status == HF_OK) {
+    uint64_t built = 0;
+    hf_error why = HF_ERROR_INIT;
+    if (hf_index_build(store, &built, &why) != HF_OK) /* derived: everything works without */
+      hf_store_log(store, HF_LOG_WARNING, "%s: %s", why.place, why.message);
   }
   return status;
 }

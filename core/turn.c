@@ -298,11 +298,13 @@ static void decide_found(hf_store *store, hf_attempt *attempt, uint64_t seq) {
   hf_autobuf there = {0};
   hf_line line;
   (void)pthread_mutex_lock(&store->view_mutex);
-  hf_row row = *hf_view_row(&store->view, seq);
+  hf_row row;
+  int status = hf_view_row(&store->view, seq, &row, NULL);
   (void)pthread_mutex_unlock(&store->view_mutex);
   attempt->saved.seq = seq;
   attempt->saved.created = 1;
-  if (attempt->id_given && hf_line_encode(&attempt->line, &mine, NULL) == HF_OK &&
+  if (status == HF_OK && attempt->id_given &&
+      hf_line_encode(&attempt->line, &mine, NULL) == HF_OK &&
       hf_log_load(store, seq, &row, &there, &line, NULL) == HF_OK &&
       (mine.used != there.used || memcmp(mine.data, there.data, mine.used) != 0)) {
     attempt->saved.created = 0;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index.h"
+
 #include "banned.h"
 
 enum { VIEW_ROWS_FIRST = 256 };
@@ -13,14 +15,17 @@ void hf_view_free(hf_view *view) {
   hf_map_free(&view->by_peer);
   hf_map_free(&view->by_id);
   hf_map_free(&view->by_ended);
+  if (view->index != NULL)
+    hf_index_set_free(view->index);
+  free(view->index);
   memset(view, 0, sizeof *view);
 }
 
-static uint64_t id_hash(const hf_id *id) {
+uint64_t hf_row_id_hash(const hf_id *id) {
   return hf_hash64(3, id->bytes, sizeof id->bytes);
 }
 
-static void fill_row(hf_row *row, const hf_line *line, const hf_place *place) {
+void hf_row_fill(hf_row *row, const hf_line *line, const hf_place *place) {
   memset(row, 0, sizeof *row);
   row->file_first = place->file_first;
   row->offset = place->offset;
@@ -36,6 +41,8 @@ static void fill_row(hf_row *row, const hf_line *line, const hf_place *place) {
   row->id = line->id;
   if (line->blob)
     row->flags |= HF_ROW_BLOB;
+  if (line->op == HF_OP_END)
+    row->ends_hash = hf_row_id_hash(&line->ends);
   if (line->has_sha256)
     memcpy(&row->doc_hash, line->sha256, sizeof row->doc_hash);
   if (line->op != HF_OP_SAVE)
@@ -50,7 +57,7 @@ static void fill_row(hf_row *row, const hf_line *line, const hf_place *place) {
 
 static int make_room(hf_view *view, size_t more) {
   size_t allocated = view->allocated == 0 ? VIEW_ROWS_FIRST : view->allocated;
-  while (view->head + more > allocated)
+  while (view->head - view->base + more > allocated)
     allocated *= 2;
   if (allocated == view->allocated)
     return HF_OK;
@@ -70,17 +77,24 @@ int hf_view_reserve(hf_view *view, size_t more) {
   return make_room(view, more);
 }
 
-static void index_row(hf_view *view, uint64_t seq, hf_row *row, const hf_line *line) {
-  hf_map_add(&view->by_id, id_hash(&row->id), seq);
-  if (line->op == HF_OP_END)
-    hf_map_add(&view->by_ended, id_hash(&line->ends), seq);
-  if (line->op != HF_OP_SAVE)
+static hf_row *row_of(const hf_view *view, uint64_t seq) {
+  return &view->rows[seq - view->base - 1];
+}
+
+static void index_row(hf_view *view, uint64_t seq, hf_row *row) {
+  if ((row->flags & HF_ROW_DAMAGED) != 0)
+    return;
+  hf_map_add(&view->by_id, hf_row_id_hash(&row->id), seq);
+  if (row->op == HF_OP_END)
+    hf_map_add(&view->by_ended, row->ends_hash, seq);
+  row->key_before = row->key_after = row->peer_before = 0;
+  if (row->op != HF_OP_SAVE)
     return;
   if ((row->flags & HF_ROW_GROUPED) != 0)
     row->peer_before = hf_map_set(&view->by_peer, row->peer_hash, seq);
   row->key_before = hf_map_set(&view->by_key, row->key_hash, seq);
   if (row->key_before != 0)
-    view->rows[row->key_before - 1].key_after = seq;
+    row_of(view, row->key_before)->key_after = seq;
 }
 
 static void take_mode(hf_view *view, uint64_t seq, const hf_line *line) {
@@ -97,10 +111,9 @@ int hf_view_append(hf_view *view, const hf_line *line, const hf_place *place) {
   if (hf_view_reserve(view, 1) != HF_OK)
     return HF_ENOMEM;
   uint64_t seq = view->head + 1;
-  hf_row *row = &view->rows[seq - 1];
-  fill_row(row, line, place);
-  if (line != NULL)
-    index_row(view, seq, row, line);
+  hf_row *row = row_of(view, seq);
+  hf_row_fill(row, line, place);
+  index_row(view, seq, row);
   view->head = seq;
   if (line == NULL && view->damaged_count++ == 0)
     view->damaged_first = seq;
@@ -111,31 +124,146 @@ int hf_view_append(hf_view *view, const hf_line *line, const hf_place *place) {
   return HF_OK;
 }
 
-uint64_t hf_view_find_id(const hf_view *view, const hf_id *id) {
+int hf_view_rebase(hf_view *view, uint64_t base) {
+  hf_view kept = {.base = base, .head = base};
+  size_t count = view->head > base ? (size_t)(view->head - base) : 0;
+  if (hf_view_reserve(&kept, count > 0 ? count : 1) != HF_OK) {
+    hf_view_free(&kept);
+    return HF_ENOMEM;
+  }
+  for (size_t i = 0; i < count; i++) {
+    kept.rows[i] = *row_of(view, base + 1 + i);
+    kept.head++;
+    index_row(&kept, kept.head, &kept.rows[i]);
+  }
+  free(view->rows);
+  hf_map_free(&view->by_key);
+  hf_map_free(&view->by_peer);
+  hf_map_free(&view->by_id);
+  hf_map_free(&view->by_ended);
+  view->rows = kept.rows;
+  view->allocated = kept.allocated;
+  view->by_key = kept.by_key;
+  view->by_peer = kept.by_peer;
+  view->by_id = kept.by_id;
+  view->by_ended = kept.by_ended;
+  view->base = base;
+  return HF_OK;
+}
+
+/* What an index answered; that it could not is remembered. */
+static int checked(hf_view *view, int got) {
+  if (got < 0)
+    view->index_failed = 1;
+  return got;
+}
+
+int hf_view_row(hf_view *view, uint64_t seq, hf_row *ret_row, hf_error *reterr) {
+  if (seq <= view->base)
+    return checked(view, hf_index_set_row(view->index, seq, ret_row, reterr));
+  *ret_row = *row_of(view, seq);
+  return HF_OK;
+}
+
+static int find_in_index(hf_view *view, hf_index_table table, uint64_t hash, uint64_t below,
+                         uint64_t *ret_seq, hf_error *reterr) {
+  if (view->base == 0)
+    return 0;
+  if (below > view->base + 1)
+    below = view->base + 1;
+  return checked(view, hf_index_set_last(view->index, table, hash, below, ret_seq, reterr));
+}
+
+int hf_view_find_id(hf_view *view, const hf_id *id, uint64_t *ret_seq, hf_error *reterr) {
   size_t position = 0;
-  uint64_t seq;
-  while ((seq = hf_map_find(&view->by_id, id_hash(id), &position)) != 0)
-    if (memcmp(&view->rows[seq - 1].id, id, sizeof *id) == 0)
-      return seq;
-  return 0;
+  uint64_t seq = 0;
+  uint64_t hash = hf_row_id_hash(id);
+  while ((seq = hf_map_find(&view->by_id, hash, &position)) != 0)
+    if (memcmp(&row_of(view, seq)->id, id, sizeof *id) == 0) {
+      *ret_seq = seq;
+      return 1;
+    }
+  uint64_t below = view->base + 1;
+  for (;;) {
+    hf_row row;
+    int got = find_in_index(view, HF_INDEX_BY_ID, hash, below, &seq, reterr);
+    if (got != 1)
+      return got;
+    int status = hf_view_row(view, seq, &row, reterr);
+    if (status != HF_OK)
+      return status;
+    if (memcmp(&row.id, id, sizeof *id) == 0) {
+      *ret_seq = seq;
+      return 1;
+    }
+    below = seq;
+  }
 }
 
-uint64_t hf_view_find_ended(const hf_view *view, const hf_id *id, size_t *position) {
-  return hf_map_find(&view->by_ended, id_hash(id), position);
+int hf_view_find_ended(hf_view *view, const hf_id *id, hf_view_walk *walk, uint64_t *ret_seq,
+                       hf_error *reterr) {
+  uint64_t hash = hf_row_id_hash(id);
+  if (walk->below == 0) {
+    *ret_seq = hf_map_find(&view->by_ended, hash, &walk->position);
+    if (*ret_seq != 0)
+      return 1;
+    walk->below = view->base + 1;
+  }
+  int got = find_in_index(view, HF_INDEX_BY_ENDED, hash, walk->below, ret_seq, reterr);
+  if (got == 1)
+    walk->below = *ret_seq;
+  return got;
 }
 
-uint64_t hf_view_find_key(const hf_view *view, uint64_t key_hash, uint64_t at) {
+int hf_view_find_key(hf_view *view, uint64_t key_hash, uint64_t at, uint64_t *ret_seq,
+                     hf_error *reterr) {
   size_t position = 0;
   uint64_t seq = hf_map_find(&view->by_key, key_hash, &position);
   while (seq != 0 && seq > at)
-    seq = view->rows[seq - 1].key_before;
-  return seq;
+    seq = row_of(view, seq)->key_before;
+  *ret_seq = seq;
+  return seq != 0 ? 1
+                  : find_in_index(view, HF_INDEX_BY_KEY, key_hash,
+                                  at < view->base ? at + 1 : view->base + 1, ret_seq, reterr);
 }
 
-uint64_t hf_view_find_peer(const hf_view *view, uint64_t peer_hash, uint64_t below) {
+int hf_view_key_after(hf_view *view, uint64_t key_hash, uint64_t seq, uint64_t *ret_seq,
+                      hf_error *reterr) {
+  if (seq > view->base) {
+    *ret_seq = row_of(view, seq)->key_after;
+    return *ret_seq != 0;
+  }
+  int got = checked(
+      view, hf_index_set_next(view->index, HF_INDEX_BY_KEY, key_hash, seq + 1, ret_seq, reterr));
+  if (got != 0)
+    return got;
+  size_t position = 0;
+  uint64_t after = hf_map_find(&view->by_key, key_hash, &position);
+  while (after != 0 && row_of(view, after)->key_before != 0)
+    after = row_of(view, after)->key_before; /* the oldest in memory */
+  *ret_seq = after;
+  return after != 0;
+}
+
+int hf_view_find_peer(hf_view *view, uint64_t peer_hash, uint64_t below, uint64_t *ret_seq,
+                      hf_error *reterr) {
   size_t position = 0;
   uint64_t seq = hf_map_find(&view->by_peer, peer_hash, &position);
   while (seq != 0 && seq >= below)
-    seq = view->rows[seq - 1].peer_before;
-  return seq;
+    seq = row_of(view, seq)->peer_before;
+  *ret_seq = seq;
+  return seq != 0 ? 1 : find_in_index(view, HF_INDEX_BY_PEER, peer_hash, below, ret_seq, reterr);
+}
+
+int hf_view_skip(hf_view *view, hf_index_table table, uint64_t hash, uint64_t seq, int downwards,
+                 uint64_t *ret_seq, hf_error *reterr) {
+  *ret_seq = seq;
+  if (seq > view->base)
+    return 1;
+  if (downwards)
+    return find_in_index(view, table, hash, seq + 1, ret_seq, reterr);
+  int got = checked(view, hf_index_set_next(view->index, table, hash, seq, ret_seq, reterr));
+  if (got == 0)
+    *ret_seq = view->base + 1;
+  return got < 0 ? got : 1;
 }

@@ -1,6 +1,7 @@
-/* A handle's view of the log: a small row for every record up to its head, in memory, with tables
- * by key, by (group, stage, dims), by id. A view only grows. It is derived: what is answered comes
- * from the records themselves.
+/* A handle's view of the log: a small row for every record up to its head, with tables by key, by
+ * (group, stage, dims), by id. The records up to `base` are looked up in index files, the later
+ * ones are in memory. A view only grows. It is derived: what is answered comes from the records
+ * themselves.
  *
  * Not locked: its owner (hf_store.view_mutex) is. */
 #ifndef HF_CORE_VIEW_H
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "index_table.h"
 #include "map.h"
 #include "record.h"
 
@@ -25,8 +27,9 @@ typedef struct hf_row {
   uint64_t peer_hash;
   uint64_t run_hash;
   uint64_t doc_hash;   /* the first 8 bytes of the document's SHA-256 */
-  uint64_t key_before; /* the row before with this key_hash; 0: none */
-  uint64_t key_after;  /* the row after; 0: it is the current one */
+  uint64_t ends_hash;  /* in memory, op "end": of the id that it ends */
+  uint64_t key_before; /* in memory: the row before with this key_hash; 0: none there */
+  uint64_t key_after;  /* in memory: the row after; 0: it is the current one */
   uint64_t peer_before;
   uint64_t file_first; /* the loose file's name; its tile follows from the seq */
   uint32_t offset;     /* in that file, or in the tile */
@@ -37,11 +40,14 @@ typedef struct hf_row {
 } hf_row;
 
 typedef struct hf_view {
-  hf_row *rows; /* rows[seq - 1] */
+  hf_row *rows; /* rows[seq - base - 1] */
   size_t allocated;
   uint64_t head;
-  hf_map by_key;  /* the current revision */
-  hf_map by_peer; /* the last one */
+  uint64_t base;              /* the records up to it are in `index`, and not in memory */
+  struct hf_index_set *index; /* NULL: base is 0 */
+  int index_failed;           /* an index could not be read: the next refresh begins anew */
+  hf_map by_key;              /* the current revision */
+  hf_map by_peer;             /* the last one */
   hf_map by_id;
   hf_map by_ended; /* the id that an op "end" names -> that record's seq */
   uint64_t damaged_count;
@@ -72,21 +78,47 @@ int hf_view_reserve(hf_view *view, size_t more);
 /* Appends the record head + 1. line NULL: it is damaged. 0 or HF_ENOMEM (the view is as before). */
 int hf_view_append(hf_view *view, const hf_line *line, const hf_place *place);
 
-static inline const hf_row *hf_view_row(const hf_view *view, uint64_t seq) {
-  return &view->rows[seq - 1];
-}
+/* Fills in a row from a record's parts; line NULL: damaged. */
+void hf_row_fill(hf_row *row, const hf_line *line, const hf_place *place);
+uint64_t hf_row_id_hash(const hf_id *id);
 
-/* The seq of an id, or 0. Exact: compared with the row. */
-uint64_t hf_view_find_id(const hf_view *view, const hf_id *id);
+/* The records up to `base` leave the memory, for an index has them. 0 or HF_ENOMEM (the view is as
+ * before). */
+int hf_view_rebase(hf_view *view, uint64_t base);
 
-/* The seqs of op "end" records that may name this id: walk with *position = 0, 0 at the end; check
- * the record. */
-uint64_t hf_view_find_ended(const hf_view *view, const hf_id *id, size_t *position);
+/* Each of the following answers 1 (found), 0 (there is none), or HF_EIO where an index cannot be
+ * read. hf_view_row answers HF_OK or HF_EIO: seq is one up to the head. */
 
-/* The last row with this key_hash at or below `at`, or 0. A hint: check the record. */
-uint64_t hf_view_find_key(const hf_view *view, uint64_t key_hash, uint64_t at);
+int hf_view_row(hf_view *view, uint64_t seq, hf_row *ret_row, hf_error *reterr);
 
-/* The last row with this peer_hash below `below`, or 0. */
-uint64_t hf_view_find_peer(const hf_view *view, uint64_t peer_hash, uint64_t below);
+/* The seq of an id. Exact: compared with the row. */
+int hf_view_find_id(hf_view *view, const hf_id *id, uint64_t *ret_seq, hf_error *reterr);
+
+/* The seqs of op "end" records that may name this id, one after the other: walk with {0}; check the
+ * record. */
+typedef struct hf_view_walk {
+  size_t position;
+  uint64_t below;
+} hf_view_walk;
+int hf_view_find_ended(hf_view *view, const hf_id *id, hf_view_walk *walk, uint64_t *ret_seq,
+                       hf_error *reterr);
+
+/* The last row with this key_hash at or below `at`. A hint: check the record. */
+int hf_view_find_key(hf_view *view, uint64_t key_hash, uint64_t at, uint64_t *ret_seq,
+                     hf_error *reterr);
+
+/* The first row with this key_hash behind `seq`, whose row has it. */
+int hf_view_key_after(hf_view *view, uint64_t key_hash, uint64_t seq, uint64_t *ret_seq,
+                      hf_error *reterr);
+
+/* The last row with this peer_hash below `below`. */
+int hf_view_find_peer(hf_view *view, uint64_t peer_hash, uint64_t below, uint64_t *ret_seq,
+                      hf_error *reterr);
+
+/* Where a walk that wants only rows with this hash has to go on from `seq` (upwards, or downwards):
+ * at that seq or a later one; what is in memory is not passed over. 1, or 0: downwards, there is
+ * none any more. */
+int hf_view_skip(hf_view *view, hf_index_table table, uint64_t hash, uint64_t seq, int downwards,
+                 uint64_t *ret_seq, hf_error *reterr);
 
 #endif

@@ -181,17 +181,26 @@ START_TEST(test_the_view_finds_the_right_rows) {
   ck_assert_uint_eq(view.head, 1000);
   ck_assert_uint_eq(view.damaged_count, 1);
   ck_assert_uint_eq(view.damaged_first, 500);
-  for (uint64_t seq = 1; seq <= 1000; seq++)
-    ck_assert_uint_eq(hf_view_find_id(&view, &ids[seq - 1]), seq == 500 ? 0 : seq);
+  uint64_t found = 0;
+  for (uint64_t seq = 1; seq <= 1000; seq++) {
+    ck_assert_int_eq(hf_view_find_id(&view, &ids[seq - 1], &found, NULL), seq != 500);
+    ck_assert(seq == 500 || found == seq);
+  }
   hf_line line = sample();
   uint64_t hash = hf_key_hash((hf_piece){"\"r3\"", 4}, line.stage, line.dims);
-  ck_assert_uint_eq(hf_view_find_key(&view, hash, 1000), 993);
-  ck_assert_uint_eq(hf_view_find_key(&view, hash, 992), 983);
-  ck_assert_uint_eq(hf_view_find_key(&view, hash, 2), 0);
-  ck_assert_uint_eq(hf_view_row(&view, 983)->key_after, 993);
+  ck_assert_int_eq(hf_view_find_key(&view, hash, 1000, &found, NULL), 1);
+  ck_assert_uint_eq(found, 993);
+  ck_assert_int_eq(hf_view_find_key(&view, hash, 992, &found, NULL), 1);
+  ck_assert_uint_eq(found, 983);
+  ck_assert_int_eq(hf_view_find_key(&view, hash, 2, &found, NULL), 0);
+  ck_assert_int_eq(hf_view_key_after(&view, hash, 983, &found, NULL), 1);
+  ck_assert_uint_eq(found, 993);
+  ck_assert_int_eq(hf_view_key_after(&view, hash, 993, &found, NULL), 0);
   uint64_t peers = hf_peer_hash(line.group, line.stage, line.dims);
-  ck_assert_uint_eq(hf_view_find_peer(&view, peers, 1001), 1000);
-  ck_assert_uint_eq(hf_view_find_peer(&view, peers, 501), 499); /* 500 is damaged */
+  ck_assert_int_eq(hf_view_find_peer(&view, peers, 1001, &found, NULL), 1);
+  ck_assert_uint_eq(found, 1000);
+  ck_assert_int_eq(hf_view_find_peer(&view, peers, 501, &found, NULL), 1);
+  ck_assert_uint_eq(found, 499); /* 500 is damaged */
   hf_view_free(&view);
 }
 END_TEST

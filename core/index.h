@@ -1,0 +1,132 @@
+/* Indexes: immutable files of fixed-size rows over whole tiles, so that a handle need not read the
+ * history. index/<level>/<i>.idx covers 16^level tiles. Derived: without them everything works,
+ * slower.
+ *
+ * The file, all numbers little-endian:
+ *   header  hf_index_header, 256 bytes, with a CRC of its own and one of all that follows
+ *   tiles   for each tile: bytes (8), CRC-32C of the whole file (4), zero (4)
+ *   rows    for each record, by seq: id (16), hashes of key, peer, run and document (8 each),
+ *           offset in the tile (4), bytes of the line with op in bits 24 to 27 and flags above (4)
+ *   five tables of entries, hash (8) and place of the row (4), sorted by both: by key, by peer
+ *   (group, stage, dims), by group, by id, by the id that an op "end" names
+ *
+ * index/mark has a byte for each tile that is indexed. What there is follows from its length: so
+ * many whole files of the highest level, then of the one below, and so on. A name that the mark
+ * does not tell of is not looked up. A hit is checked against the record (hf_log_load); rows of a
+ * tile that cannot be read are never made, so that damage is always met by reading. */
+#ifndef HF_CORE_INDEX_H
+#define HF_CORE_INDEX_H
+
+#include "tile.h"
+
+enum {
+  HF_INDEX_FAN = 16,
+  HF_INDEX_LEVEL_MAX = 5, /* 2^28 records a file: a place fits into 32 bits */
+  HF_INDEX_NAME_BYTES = 48,
+  HF_INDEX_HEADER_BYTES = 256,
+  HF_INDEX_TILE_BYTES = 16,
+  HF_INDEX_ROW_BYTES = 56,
+  HF_INDEX_ENTRY_BYTES = 12,
+};
+
+/* What the header says. */
+typedef struct hf_index_header {
+  unsigned level;
+  uint64_t number;
+  uint64_t count;                    /* records */
+  uint64_t entries[HF_INDEX_TABLES]; /* of each table */
+  uint64_t mode_seq;                 /* of the last op "mode" in it, 0: none; what it names: */
+  char locker[HF_LOCKER_NAME_BYTES_MAX + 1];
+  uint64_t foreign_mode_seq; /* as in hf_view */
+  uint64_t unknown_count;
+  uint64_t unknown_first;
+  uint32_t body_crc;
+} hf_index_header;
+
+typedef struct hf_index {
+  hf_index_header header;
+  uint64_t first; /* seq of the first row */
+  uint64_t rows_at;
+  uint64_t tables_at[HF_INDEX_TABLES];
+  uint64_t bytes;
+  const char *map; /* local filesystems; else NULL: read by fd, for a page of a file that another
+                      host removed would end the process */
+  int fd;
+} hf_index;
+
+/* "2/15.idx", below index/. */
+void hf_index_name(unsigned level, uint64_t number, char name[HF_INDEX_NAME_BYTES]);
+
+/* Records and tiles that a file of this level covers. */
+uint64_t hf_index_tiles(unsigned level);
+
+/* The file of this level and number that covers `tile` when `tiles` are indexed in all. */
+void hf_index_covering(uint64_t tile, uint64_t tiles, unsigned *ret_level, uint64_t *ret_number);
+
+/* Opens it and checks the header. 1; 0: it is not there or not usable (the reason goes to the log);
+ * negative: HF_ENOMEM. */
+int hf_index_open(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
+                  hf_error *reterr);
+void hf_index_close(hf_index *index);
+
+/* Is the body what was written? Reads all of it. HF_OK, HF_EDAMAGED, HF_EIO. */
+int hf_index_check_body(const hf_index *index, hf_error *reterr);
+
+/* Bytes of the file. HF_OK or HF_EIO. */
+int hf_index_read(const hf_index *index, uint64_t offset, void *out, size_t bytes,
+                  hf_error *reterr);
+
+/* The row of a seq that the file covers. HF_OK or HF_EIO. */
+int hf_index_row(const hf_index *index, uint64_t seq, hf_row *ret_row, hf_error *reterr);
+
+/* Of what tile it was made: its bytes and their CRC-32C. HF_OK or HF_EIO. */
+int hf_index_tile(const hf_index *index, uint64_t tile, uint64_t *ret_bytes, uint32_t *ret_crc,
+                  hf_error *reterr);
+
+/* The last seq below `below` (the first at or above `from`) with this hash. 1, 0: none, HF_EIO. */
+int hf_index_last(const hf_index *index, hf_index_table table, uint64_t hash, uint64_t below,
+                  uint64_t *ret_seq, hf_error *reterr);
+int hf_index_next(const hf_index *index, hf_index_table table, uint64_t hash, uint64_t from,
+                  uint64_t *ret_seq, hf_error *reterr);
+
+/* ---- the files that cover records 1 to `records`, by seq ---- */
+
+struct hf_index_set {
+  hf_index **file; /* ascending, without a gap */
+  size_t count;
+  uint64_t records;
+};
+typedef struct hf_index_set hf_index_set;
+
+void hf_index_set_free(hf_index_set *set);
+int hf_index_set_row(const hf_index_set *set, uint64_t seq, hf_row *ret_row, hf_error *reterr);
+int hf_index_set_last(const hf_index_set *set, hf_index_table table, uint64_t hash, uint64_t below,
+                      uint64_t *ret_seq, hf_error *reterr);
+int hf_index_set_next(const hf_index_set *set, hf_index_table table, uint64_t hash, uint64_t from,
+                      uint64_t *ret_seq, hf_error *reterr);
+
+/* How many tiles are indexed, by index/mark, looked at freshly; 0 where there is none. */
+int hf_index_mark_length(hf_store *store, uint64_t *ret_tiles, hf_error *reterr);
+
+/* The hash of a group's text, for HF_INDEX_BY_GROUP. */
+uint64_t hf_index_group_hash(const char *text, size_t bytes);
+
+/* ---- making them ---- */
+
+/* Indexes every full tile that is not indexed yet, and merges: 16 files of a level become one of
+ * the next. Takes no lock: any number of processes may do it at once, and may be killed at any
+ * instant. Stops, with HF_OK and a word in the log, at a tile that has damage. *ret_built: tiles.
+ */
+int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr);
+
+/* Takes index/mark away, then every index: hf_index_build makes them anew. */
+int hf_index_forget(int index_fd, hf_error *reterr);
+
+/* ---- using them ---- */
+
+/* Called with a fresh length of tile/mark, before records are read: the records of indexes that
+ * came since the last look leave the view's memory. view_mutex is held. HF_OK also where none can
+ * be used; HF_ENOMEM. */
+int hf_index_adopt(hf_store *store, uint64_t tiles, hf_error *reterr);
+
+#endif

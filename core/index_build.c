@@ -1,0 +1,475 @@
+/* Makes indexes: one of a tile from its lines, one of the next level from sixteen.
+ *
+ * Whoever packs calls it. Each file is written to stage/, made durable, linked to its name and the
+ * name made durable, before index/mark tells of it. What a crash leaves is a file that the next
+ * builder finds (EEXIST: another builder made the same bytes), or a leftover in stage/. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "file.h"
+#include "id.h"
+#include "index.h"
+#include "index_format.h"
+#include "plant.h"
+#include "sys.h"
+
+#include "banned.h"
+
+enum { OUT_BYTES = 1 << 16, IN_ENTRIES = 512 };
+
+static const char mark_place[] = "index/" HF_MARK_NAME;
+
+/* ---- a file that is being written: through a buffer, with the CRC of its body ---- */
+
+typedef struct writer {
+  int fd;
+  uint64_t at;
+  size_t used;
+  uint32_t crc;
+  int status;
+  hf_error *reterr;
+  char bytes[OUT_BYTES];
+} writer;
+
+static void flush(writer *out) {
+  if (out->status == HF_OK && hf_sys_pwrite_full(out->fd, out->bytes, out->used, (off_t)out->at))
+    out->status = hf_err_sys(out->reterr, HF_EIO, errno, "stage", "cannot write the index");
+  out->crc = hf_crc32c(out->crc, out->bytes, out->used);
+  out->at += out->used;
+  out->used = 0;
+}
+
+static void put(writer *out, const char *bytes, size_t count) {
+  if (out->used + count > sizeof out->bytes)
+    flush(out);
+  memcpy(out->bytes + out->used, bytes, count);
+  out->used += count;
+}
+
+/* ---- an index of one tile ---- */
+
+typedef struct keys {
+  hf_index_key key[HF_TILE_RECORDS];
+  size_t count;
+} keys;
+
+typedef struct tile_index {
+  hf_index_header header;
+  hf_row row[HF_TILE_RECORDS];
+  keys table[HF_INDEX_TABLES];
+  uint64_t tile_bytes;
+  uint32_t tile_crc;
+} tile_index;
+
+static void add_key(tile_index *index, hf_index_table in, uint64_t hash, uint32_t place) {
+  keys *of = &index->table[in];
+  of->key[of->count++] = (hf_index_key){hash, place};
+}
+
+static void add_record(tile_index *index, uint32_t place, const hf_line *line,
+                       const hf_place *where) {
+  uint64_t seq = where->file_first;
+  hf_row *row = &index->row[place];
+  hf_row_fill(row, line, where);
+  add_key(index, HF_INDEX_BY_ID, hf_row_id_hash(&line->id), place);
+  switch (line->op) {
+  case HF_OP_SAVE:
+    add_key(index, HF_INDEX_BY_KEY, row->key_hash, place);
+    if ((row->flags & HF_ROW_GROUPED) != 0) {
+      add_key(index, HF_INDEX_BY_PEER, row->peer_hash, place);
+      add_key(index, HF_INDEX_BY_GROUP, hf_index_group_hash(line->group.text, line->group.bytes),
+              place);
+    }
+    break;
+  case HF_OP_END:
+    add_key(index, HF_INDEX_BY_ENDED, hf_row_id_hash(&line->ends), place);
+    break;
+  case HF_OP_MODE:
+    index->header.mode_seq = seq;
+    memset(index->header.locker, 0, sizeof index->header.locker);
+    memcpy(index->header.locker, line->locker.text + 1, line->locker.bytes - 2);
+    if (!hf_line_mode_is_known(line))
+      index->header.foreign_mode_seq = seq;
+    break;
+  case HF_OP_UNKNOWN:
+    if (index->header.unknown_count++ == 0)
+      index->header.unknown_first = seq;
+    break;
+  case HF_OP_LOST:
+    break;
+  }
+}
+
+static int compare_keys(const void *a, const void *b) {
+  return hf_index_key_less(a, b) ? -1 : hf_index_key_less(b, a);
+}
+
+/* 1; 0: the tile has damage, and gets no index; negative. */
+static int index_tile(hf_store *store, uint64_t tile, tile_index *index, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_lines lines;
+  int got = hf_tile_read(store, tile, &text, reterr);
+  if (got <= 0)
+    return got;
+  memset(index, 0, sizeof *index);
+  index->header.number = tile;
+  index->header.count = HF_TILE_RECORDS;
+  index->tile_bytes = text.used;
+  index->tile_crc = hf_crc32c(0, text.data, text.used);
+  hf_lines_split(text.data, text.used, HF_TILE_RECORDS, &lines);
+  for (uint32_t i = 0; i < HF_TILE_RECORDS; i++) {
+    hf_line line;
+    const char *start = text.data + lines.line[i].offset;
+    if (!lines.line[i].intact || hf_line_decode(start, lines.line[i].bytes, &line, NULL) != HF_OK)
+      return 0;
+    hf_place where = {tile * HF_TILE_RECORDS + 1 + i, lines.line[i].offset, lines.line[i].bytes, 1,
+                      i == 0};
+    add_record(index, i, &line, &where);
+  }
+  for (size_t i = 0; i < HF_INDEX_TABLES; i++) {
+    index->header.entries[i] = index->table[i].count;
+    qsort(index->table[i].key, index->table[i].count, sizeof index->table[i].key[0], compare_keys);
+  }
+  return 1;
+}
+
+static void write_tile_index(const tile_index *index, writer *out) {
+  char row[HF_INDEX_ROW_BYTES];
+  char entry[HF_INDEX_ENTRY_BYTES];
+  char tile[HF_INDEX_TILE_BYTES];
+  hf_index_tile_put(index->tile_bytes, index->tile_crc, tile);
+  put(out, tile, sizeof tile);
+  for (size_t i = 0; i < HF_TILE_RECORDS; i++) {
+    hf_index_row_put(&index->row[i], row);
+    put(out, row, sizeof row);
+  }
+  for (size_t i = 0; i < HF_INDEX_TABLES; i++)
+    for (size_t j = 0; j < index->table[i].count; j++) {
+      hf_index_entry_put(&index->table[i].key[j], entry);
+      put(out, entry, sizeof entry);
+    }
+}
+
+/* ---- a merge ---- */
+
+typedef struct source { /* one table of one of the sixteen */
+  const hf_index *index;
+  hf_index_table table;
+  uint64_t next; /* entry to be read next into `entry` */
+  uint32_t shift;
+  size_t at, have;
+  char bytes[IN_ENTRIES * HF_INDEX_ENTRY_BYTES];
+  hf_index_key key; /* valid unless at_end */
+  int at_end;
+} source;
+
+static int advance(source *from, hf_error *reterr) {
+  if (from->at == from->have) {
+    uint64_t left = from->index->header.entries[from->table] - from->next;
+    from->at_end = left == 0;
+    if (left == 0)
+      return HF_OK;
+    from->have = left < IN_ENTRIES ? (size_t)left : IN_ENTRIES;
+    from->at = 0;
+    int status = hf_index_read(
+        from->index, from->index->tables_at[from->table] + from->next * HF_INDEX_ENTRY_BYTES,
+        from->bytes, from->have * HF_INDEX_ENTRY_BYTES, reterr);
+    if (status != HF_OK)
+      return status;
+    from->next += from->have;
+  }
+  hf_index_entry_take(from->bytes + from->at * HF_INDEX_ENTRY_BYTES, &from->key);
+  from->key.place += from->shift;
+  from->at++;
+  return HF_OK;
+}
+
+static int merge_table(hf_index *const *files, hf_index_table of, source *sources, writer *out) {
+  char entry[HF_INDEX_ENTRY_BYTES];
+  int status = HF_OK;
+  for (uint32_t i = 0; i < HF_INDEX_FAN && status == HF_OK; i++) {
+    source *from = &sources[i];
+    from->index = files[i];
+    from->table = of;
+    from->next = 0;
+    from->at = from->have = 0;
+    from->at_end = 0;
+    from->shift = i * (uint32_t)files[i]->header.count;
+    status = advance(from, out->reterr);
+  }
+  while (status == HF_OK) {
+    source *least = NULL;
+    for (size_t i = 0; i < HF_INDEX_FAN; i++)
+      if (!sources[i].at_end && (least == NULL || hf_index_key_less(&sources[i].key, &least->key)))
+        least = &sources[i];
+    if (least == NULL)
+      break;
+    hf_index_entry_put(&least->key, entry);
+    put(out, entry, sizeof entry);
+    status = advance(least, out->reterr);
+  }
+  return status;
+}
+
+static int copy_part(const hf_index *from, uint64_t offset, uint64_t bytes, writer *out) {
+  char piece[4096];
+  while (bytes > 0) {
+    size_t count = bytes < sizeof piece ? (size_t)bytes : sizeof piece;
+    int status = hf_index_read(from, offset, piece, count, out->reterr);
+    if (status != HF_OK)
+      return status;
+    put(out, piece, count);
+    offset += count;
+    bytes -= count;
+  }
+  return HF_OK;
+}
+
+static void join_headers(hf_index *const *files, hf_index_header *header) {
+  for (size_t i = 0; i < HF_INDEX_FAN; i++) {
+    const hf_index_header *part = &files[i]->header;
+    for (size_t j = 0; j < HF_INDEX_TABLES; j++)
+      header->entries[j] += part->entries[j];
+    if (part->mode_seq != 0) {
+      header->mode_seq = part->mode_seq;
+      memcpy(header->locker, part->locker, sizeof header->locker);
+    }
+    if (part->foreign_mode_seq != 0)
+      header->foreign_mode_seq = part->foreign_mode_seq;
+    if (header->unknown_count == 0)
+      header->unknown_first = part->unknown_first;
+    header->unknown_count += part->unknown_count;
+  }
+}
+
+static int write_merged(hf_index *const *files, writer *out) {
+  int status = HF_OK;
+  source *sources = calloc(HF_INDEX_FAN, sizeof *sources);
+  if (sources == NULL)
+    return hf_err_nomem(out->reterr);
+  for (size_t i = 0; i < HF_INDEX_FAN && status == HF_OK; i++)
+    status =
+        copy_part(files[i], HF_INDEX_HEADER_BYTES, files[i]->rows_at - HF_INDEX_HEADER_BYTES, out);
+  for (size_t i = 0; i < HF_INDEX_FAN && status == HF_OK; i++)
+    status =
+        copy_part(files[i], files[i]->rows_at, files[i]->header.count * HF_INDEX_ROW_BYTES, out);
+  for (int i = 0; i < HF_INDEX_TABLES && status == HF_OK; i++)
+    status = merge_table(files, (hf_index_table)i, sources, out);
+  free(sources);
+  return status;
+}
+
+/* ---- putting it in place ---- */
+
+static int link_into_place(hf_store *store, const char *staged, unsigned level, uint64_t number,
+                           hf_error *reterr) {
+  char folder[HF_INDEX_NAME_BYTES];
+  char name[HF_INDEX_NAME_BYTES];
+  hf_autofd int fd = -1;
+  (void)snprintf(folder, sizeof folder, "%u", level);
+  hf_index_name(level, number, name);
+  int status = hf_dir_make(store->index_fd, folder, &fd, NULL, reterr);
+  if (status != HF_OK)
+    return status;
+  int failed = store->rename_mode
+                   ? hf_sys_rename(store->stage_fd, staged, store->index_fd, name, RENAME_NOREPLACE)
+                   : hf_sys_link(store->stage_fd, staged, store->index_fd, name);
+  if (failed != 0 && errno != EEXIST)
+    return hf_err_sys(reterr, HF_EIO, errno, name, "cannot put the index in place");
+  status = hf_dir_fsync(fd, "index", reterr);
+  return status == HF_OK ? hf_dir_fsync(store->index_fd, "index", reterr) : status;
+}
+
+/* What is written: one tile's, or sixteen files' (tile NULL). */
+static int write_file(hf_store *store, hf_index_header *header, const tile_index *tile,
+                      hf_index *const *files, hf_error *reterr) {
+  char staged[HF_ID_CHARS + 1];
+  char bytes[HF_INDEX_HEADER_BYTES];
+  hf_id id;
+  hf_autofree writer *out = calloc(1, sizeof *out);
+  if (out == NULL)
+    return hf_err_nomem(reterr);
+  int status = hf_id_make(&id, reterr);
+  if (status != HF_OK)
+    return status;
+  hf_id_format(&id, staged);
+  hf_autofd int fd = hf_sys_openat(store->stage_fd, staged, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  if (fd < 0)
+    return hf_err_sys(reterr, HF_EIO, errno, "stage", "cannot make a file for an index");
+  out->fd = fd;
+  out->at = sizeof bytes;
+  out->reterr = reterr;
+  if (tile != NULL)
+    write_tile_index(tile, out);
+  else
+    status = write_merged(files, out);
+  flush(out);
+  if (status == HF_OK)
+    status = out->status;
+  header->body_crc = out->crc;
+  hf_index_header_put(header, bytes);
+  if (status == HF_OK && hf_sys_pwrite_full(fd, bytes, sizeof bytes, 0) != 0)
+    status = hf_err_sys(reterr, HF_EIO, errno, "stage", "cannot write the index");
+  if (status == HF_OK && hf_sys_fsync(fd) != 0)
+    status = hf_err_sys(reterr, HF_EIO, errno, "stage", "fsync of the index failed");
+  if (hf_sys_close(hf_fd_take(&fd)) != 0 && status == HF_OK)
+    status = hf_err_sys(reterr, HF_EIO, errno, "stage", "cannot close the index");
+  if (status == HF_OK)
+    status = link_into_place(store, staged, header->level, header->number, reterr);
+  (void)hf_sys_unlink(store->stage_fd, staged, 0);
+  return status;
+}
+
+/* 1; 0: it cannot be made, for a tile has damage; negative. */
+static int make_from_tile(hf_store *store, uint64_t number, hf_error *reterr) {
+  hf_autofree tile_index *index = malloc(sizeof *index);
+  if (index == NULL)
+    return hf_err_nomem(reterr);
+  int got = index_tile(store, number, index, reterr);
+  if (got == 1)
+    got = write_file(store, &index->header, index, NULL, reterr) == HF_OK ? 1 : reterr->code;
+  return got;
+}
+
+static int make(hf_store *store, unsigned level, uint64_t number, hf_error *reterr);
+
+/* Opens the sixteen; makes those that are gone. */
+static int open_parts(hf_store *store, unsigned level, uint64_t number, hf_index **files,
+                      hf_error *reterr) {
+  for (uint64_t i = 0; i < HF_INDEX_FAN; i++) {
+    uint64_t part = number * HF_INDEX_FAN + i;
+    int got = hf_index_open(store, level - 1, part, &files[i], reterr);
+    if (got == 0)
+      got = make(store, level - 1, part, reterr);
+    if (got == 1 && files[i] == NULL)
+      got = hf_index_open(store, level - 1, part, &files[i], reterr);
+    if (got != 1)
+      return got;
+  }
+  return 1;
+}
+
+static int make_merged(hf_store *store, unsigned level, uint64_t number, hf_error *reterr) {
+  hf_index *files[HF_INDEX_FAN] = {0};
+  hf_index_header header = {
+      .level = level, .number = number, .count = hf_index_tiles(level) * HF_TILE_RECORDS};
+  int got = open_parts(store, level, number, files, reterr);
+  if (got == 1) {
+    join_headers(files, &header);
+    got = write_file(store, &header, NULL, files, reterr) == HF_OK ? 1 : reterr->code;
+  }
+  for (size_t i = 0; i < HF_INDEX_FAN; i++)
+    hf_index_close(files[i]);
+  return got;
+}
+
+static int make(hf_store *store, unsigned level, uint64_t number, hf_error *reterr) {
+  return level == 0 ? make_from_tile(store, number, reterr)
+                    : make_merged(store, level, number, reterr);
+}
+
+/* The files below a new one of level 2 and more, two levels down: whoever still reads those has not
+ * looked at the mark for 16 times as long as they cover. */
+static void remove_old(hf_store *store, unsigned level, uint64_t number) {
+  if (level < 2)
+    return;
+  uint64_t count = HF_INDEX_FAN * HF_INDEX_FAN;
+  for (uint64_t i = 0; i < count; i++) {
+    char name[HF_INDEX_NAME_BYTES];
+    hf_index_name(level - 2, number * count + i, name);
+    (void)hf_sys_unlink(store->index_fd, name, 0);
+  }
+}
+
+static int extend_mark(hf_store *store, uint64_t tile, hf_error *reterr) {
+  hf_autofd int fd = hf_sys_openat(store->index_fd, HF_MARK_NAME, O_WRONLY | O_CREAT, 0666);
+  if (fd < 0 || hf_sys_pwrite_full(fd, "i", 1, (off_t)tile) != 0 || hf_sys_fsync(fd) != 0 ||
+      hf_sys_close(hf_fd_take(&fd)) != 0)
+    return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot extend the mark");
+  return HF_OK;
+}
+
+/* The tile's own index, and every merge that is due with it. 1, 0 (damage), negative. */
+static int add_tile(hf_store *store, uint64_t tile, hf_error *reterr) {
+  int got = make(store, 0, tile, reterr);
+  unsigned top = 0;
+  while (got == 1 && top < HF_INDEX_LEVEL_MAX && (tile + 1) % hf_index_tiles(top + 1) == 0) {
+    top++;
+    got = make(store, top, tile / hf_index_tiles(top), reterr);
+  }
+  if (got != 1)
+    return got;
+  int status = extend_mark(store, tile, reterr);
+  if (status != HF_OK)
+    return status;
+  for (unsigned level = 2; level <= top; level++)
+    remove_old(store, level, tile / hf_index_tiles(level));
+  return 1;
+}
+
+int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr) {
+  uint64_t tiles = 0;
+  uint64_t indexed = 0;
+  hf_error why = HF_ERROR_INIT;
+  *ret_built = 0;
+  if (store->index_fd < 0)
+    return HF_OK;
+  int status = hf_tile_mark_length(store, &tiles, reterr);
+  if (status == HF_OK)
+    status = hf_index_mark_length(store, &indexed, reterr);
+  while (status == HF_OK && indexed < tiles) {
+    int got = add_tile(store, indexed, &why);
+    if (got == 0) {
+      hf_store_log(store, HF_LOG_INFO,
+                   "tile %llu has damage: it and later ones are not indexed, and are read instead; "
+                   "holdfast verify tells more",
+                   (unsigned long long)indexed);
+      break;
+    }
+    if (got < 0) {
+      if (reterr != NULL)
+        *reterr = why;
+      return got;
+    }
+    ++*ret_built;
+    uint64_t marked = 0; /* another may build as well */
+    status = hf_index_mark_length(store, &marked, reterr);
+    indexed = marked > indexed ? marked : indexed + 1;
+  }
+  return status;
+}
+
+/* ---- forgetting them ---- */
+
+typedef struct level_folder {
+  int fd;
+} level_folder;
+
+static int remove_file(void *context, const char *name, hf_error *reterr) {
+  const level_folder *folder = context;
+  if (hf_sys_unlink(folder->fd, name, 0) != 0 && errno != ENOENT)
+    return hf_err_sys(reterr, HF_EIO, errno, name, "cannot remove the index");
+  return HF_OK;
+}
+
+int hf_index_forget(int index_fd, hf_error *reterr) {
+  if (hf_sys_unlink(index_fd, HF_MARK_NAME, 0) != 0 && errno != ENOENT)
+    return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot remove the mark");
+  int status = hf_dir_fsync(index_fd, "index", reterr);
+  for (unsigned level = 0; level <= HF_INDEX_LEVEL_MAX && status == HF_OK; level++) {
+    char name[HF_INDEX_NAME_BYTES];
+    struct stat st;
+    (void)snprintf(name, sizeof name, "%u", level);
+    if (hf_sys_fstatat(index_fd, name, &st) != 0)
+      continue;
+    hf_autofd int fd = -1;
+    status = hf_dir_open(index_fd, name, &fd, reterr);
+    level_folder folder = {fd};
+    if (status == HF_OK)
+      status = hf_dir_each(fd, name, remove_file, &folder, reterr);
+  }
+  return status;
+}

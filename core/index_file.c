@@ -1,0 +1,364 @@
+/* One index file: its header, its rows, and looking up a hash in one of its sorted tables. */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "err.h"
+#include "index.h"
+#include "index_format.h"
+#include "sys.h"
+
+#include "banned.h"
+
+enum { CHECK_BYTES = 1 << 16, NEAR_ENTRIES = 16 };
+
+void hf_index_name(unsigned level, uint64_t number, char name[HF_INDEX_NAME_BYTES]) {
+  (void)snprintf(name, HF_INDEX_NAME_BYTES, "%u/%llu.idx", level, (unsigned long long)number);
+}
+
+uint64_t hf_index_tiles(unsigned level) {
+  return UINT64_C(1) << (4 * level); /* HF_INDEX_FAN to the power of level */
+}
+
+void hf_index_covering(uint64_t tile, uint64_t tiles, unsigned *ret_level, uint64_t *ret_number) {
+  unsigned level = HF_INDEX_LEVEL_MAX;
+  while (level > 0 && (tile / hf_index_tiles(level) + 1) * hf_index_tiles(level) > tiles)
+    level--;
+  *ret_level = level;
+  *ret_number = tile / hf_index_tiles(level);
+}
+
+uint64_t hf_index_group_hash(const char *text, size_t bytes) {
+  return hf_hash64(5, text, bytes);
+}
+
+/* ---- header ---- */
+
+static void put_number(char *at, uint64_t number, size_t bytes) {
+  uint64_t word = htole64(number);
+  memcpy(at, &word, bytes);
+}
+
+static uint64_t take_number(const char *at, size_t bytes) {
+  uint64_t word = 0;
+  memcpy(&word, at, bytes);
+  return le64toh(word);
+}
+
+void hf_index_header_put(const hf_index_header *header, char bytes[HF_INDEX_HEADER_BYTES]) {
+  memset(bytes, 0, HF_INDEX_HEADER_BYTES);
+  memcpy(bytes, HF_INDEX_MAGIC, sizeof HF_INDEX_MAGIC - 1);
+  put_number(bytes + HEADER_LEVEL, header->level, 4);
+  put_number(bytes + HEADER_TILE_RECORDS, HF_TILE_RECORDS, 4);
+  put_number(bytes + HEADER_NUMBER, header->number, 8);
+  put_number(bytes + HEADER_COUNT, header->count, 8);
+  for (size_t i = 0; i < HF_INDEX_TABLES; i++)
+    put_number(bytes + HEADER_ENTRIES + 8 * i, header->entries[i], 8);
+  put_number(bytes + HEADER_MODE_SEQ, header->mode_seq, 8);
+  put_number(bytes + HEADER_FOREIGN_MODE_SEQ, header->foreign_mode_seq, 8);
+  put_number(bytes + HEADER_UNKNOWN_COUNT, header->unknown_count, 8);
+  put_number(bytes + HEADER_UNKNOWN_FIRST, header->unknown_first, 8);
+  memcpy(bytes + HEADER_LOCKER, header->locker, sizeof header->locker);
+  put_number(bytes + HEADER_BODY_CRC, header->body_crc, 4);
+  put_number(bytes + HEADER_CRC, hf_crc32c(0, bytes, HEADER_CRC), 4);
+}
+
+static int take_header(const char *bytes, unsigned level, uint64_t number,
+                       hf_index_header *header) {
+  memset(header, 0, sizeof *header);
+  if (memcmp(bytes, HF_INDEX_MAGIC, sizeof HF_INDEX_MAGIC - 1) != 0 ||
+      take_number(bytes + HEADER_CRC, 4) != hf_crc32c(0, bytes, HEADER_CRC) ||
+      take_number(bytes + HEADER_TILE_RECORDS, 4) != HF_TILE_RECORDS)
+    return -1;
+  header->level = (unsigned)take_number(bytes + HEADER_LEVEL, 4);
+  header->number = take_number(bytes + HEADER_NUMBER, 8);
+  header->count = take_number(bytes + HEADER_COUNT, 8);
+  for (size_t i = 0; i < HF_INDEX_TABLES; i++) {
+    header->entries[i] = take_number(bytes + HEADER_ENTRIES + 8 * i, 8);
+    if (header->entries[i] > header->count)
+      return -1;
+  }
+  header->mode_seq = take_number(bytes + HEADER_MODE_SEQ, 8);
+  header->foreign_mode_seq = take_number(bytes + HEADER_FOREIGN_MODE_SEQ, 8);
+  header->unknown_count = take_number(bytes + HEADER_UNKNOWN_COUNT, 8);
+  header->unknown_first = take_number(bytes + HEADER_UNKNOWN_FIRST, 8);
+  memcpy(header->locker, bytes + HEADER_LOCKER, sizeof header->locker);
+  header->locker[sizeof header->locker - 1] = '\0';
+  header->body_crc = (uint32_t)take_number(bytes + HEADER_BODY_CRC, 4);
+  return header->level == level && header->number == number &&
+                 header->count == hf_index_tiles(level) * HF_TILE_RECORDS
+             ? 0
+             : -1;
+}
+
+void hf_index_lay_out(hf_index *index) {
+  const hf_index_header *header = &index->header;
+  uint64_t at = HF_INDEX_HEADER_BYTES + hf_index_tiles(header->level) * HF_INDEX_TILE_BYTES;
+  index->first = header->number * header->count + 1;
+  index->rows_at = at;
+  at += header->count * HF_INDEX_ROW_BYTES;
+  for (size_t i = 0; i < HF_INDEX_TABLES; i++) {
+    index->tables_at[i] = at;
+    at += header->entries[i] * HF_INDEX_ENTRY_BYTES;
+  }
+  index->bytes = at;
+}
+
+/* ---- opening ---- */
+
+static int not_usable(const hf_store *store, const char *name, const char *why) {
+  hf_store_log(store, HF_LOG_INFO,
+               "index/%s is not used (%s): its records are read; holdfast pack makes it anew", name,
+               why);
+  return 0;
+}
+
+static int open_checked(hf_store *store, const char *name, unsigned level, uint64_t number,
+                        hf_index *index) {
+  char bytes[HF_INDEX_HEADER_BYTES];
+  struct stat st;
+  index->fd = hf_sys_openat(store->index_fd, name, O_RDONLY, 0);
+  if (index->fd < 0)
+    return not_usable(store, name, errno == ENOENT ? "it is not there" : "it cannot be opened");
+  if (hf_sys_fstat(index->fd, &st) != 0 || !S_ISREG(st.st_mode))
+    return not_usable(store, name, "it cannot be examined");
+  if (hf_sys_pread_full(index->fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes ||
+      take_header(bytes, level, number, &index->header) != 0)
+    return not_usable(store, name, "its header is damaged, or a newer version's");
+  hf_index_lay_out(index);
+  if ((uint64_t)st.st_size != index->bytes)
+    return not_usable(store, name, "it is cut short");
+  if (!store->shared) {
+    void *map = mmap(NULL, (size_t)index->bytes, PROT_READ, MAP_SHARED, index->fd, 0);
+    if (map != MAP_FAILED) {
+      index->map = map;
+      (void)hf_sys_close(hf_fd_take(&index->fd));
+    }
+  }
+  return 1;
+}
+
+int hf_index_open(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
+                  hf_error *reterr) {
+  char name[HF_INDEX_NAME_BYTES];
+  hf_index_name(level, number, name);
+  hf_index *index = calloc(1, sizeof *index);
+  if (index == NULL)
+    return hf_err_nomem(reterr);
+  int got = open_checked(store, name, level, number, index);
+  if (got == 1)
+    *ret_index = index;
+  else
+    hf_index_close(index);
+  return got;
+}
+
+void hf_index_close(hf_index *index) {
+  if (index == NULL)
+    return;
+  if (index->map != NULL)
+    (void)munmap((void *)(uintptr_t)index->map, (size_t)index->bytes);
+  hf_fd_cleanup(&index->fd);
+  free(index);
+}
+
+/* ---- reading ---- */
+
+int hf_index_read(const hf_index *index, uint64_t offset, void *out, size_t bytes,
+                  hf_error *reterr) {
+  if (index->map != NULL) {
+    memcpy(out, index->map + offset, bytes);
+    return HF_OK;
+  }
+  ssize_t got = hf_sys_pread_full(index->fd, out, bytes, (off_t)offset);
+  if (got == (ssize_t)bytes)
+    return HF_OK;
+  char name[HF_INDEX_NAME_BYTES];
+  hf_index_name(index->header.level, index->header.number, name);
+  return got < 0 ? hf_err_sys(reterr, HF_EIO, errno, name, "cannot read the index; try again")
+                 : hf_err(reterr, HF_EIO, name, "the index is cut short; holdfast pack mends it");
+}
+
+int hf_index_check_body(const hf_index *index, hf_error *reterr) {
+  char bytes[CHECK_BYTES];
+  uint32_t crc = 0;
+  for (uint64_t at = HF_INDEX_HEADER_BYTES; at < index->bytes; at += sizeof bytes) {
+    size_t count = index->bytes - at < sizeof bytes ? (size_t)(index->bytes - at) : sizeof bytes;
+    int status = hf_index_read(index, at, bytes, count, reterr);
+    if (status != HF_OK)
+      return status;
+    crc = hf_crc32c(crc, bytes, count);
+  }
+  return crc == index->header.body_crc
+             ? HF_OK
+             : hf_err(reterr, HF_EDAMAGED, NULL, "the CRC of the index does not match");
+}
+
+void hf_index_row_put(const hf_row *row, char bytes[HF_INDEX_ROW_BYTES]) {
+  memcpy(bytes, row->id.bytes, sizeof row->id.bytes);
+  put_number(bytes + ROW_KEY, row->key_hash, 8);
+  put_number(bytes + ROW_PEER, row->peer_hash, 8);
+  put_number(bytes + ROW_RUN, row->run_hash, 8);
+  put_number(bytes + ROW_DOC, row->doc_hash, 8);
+  put_number(bytes + ROW_OFFSET, row->offset, 4);
+  put_number(bytes + ROW_META,
+             row->line_bytes | (uint32_t)row->op << ROW_OP_SHIFT |
+                 (uint32_t)(row->flags & ROW_FLAGS) << ROW_FLAGS_SHIFT,
+             4);
+}
+
+int hf_index_row(const hf_index *index, uint64_t seq, hf_row *ret_row, hf_error *reterr) {
+  char bytes[HF_INDEX_ROW_BYTES];
+  int status = hf_index_read(index, index->rows_at + (seq - index->first) * sizeof bytes, bytes,
+                             sizeof bytes, reterr);
+  if (status != HF_OK)
+    return status;
+  uint32_t meta = (uint32_t)take_number(bytes + ROW_META, 4);
+  memset(ret_row, 0, sizeof *ret_row);
+  memcpy(ret_row->id.bytes, bytes, sizeof ret_row->id.bytes);
+  ret_row->key_hash = take_number(bytes + ROW_KEY, 8);
+  ret_row->peer_hash = take_number(bytes + ROW_PEER, 8);
+  ret_row->run_hash = take_number(bytes + ROW_RUN, 8);
+  ret_row->doc_hash = take_number(bytes + ROW_DOC, 8);
+  ret_row->offset = (uint32_t)take_number(bytes + ROW_OFFSET, 4);
+  ret_row->line_bytes = meta & ROW_BYTES_MAX;
+  ret_row->op = (uint8_t)(meta >> ROW_OP_SHIFT & 15);
+  ret_row->flags = (uint8_t)(meta >> ROW_FLAGS_SHIFT & ROW_FLAGS);
+  ret_row->in_tile = 1;
+  ret_row->file_first = seq;
+  if ((seq - 1) % HF_TILE_RECORDS == 0) /* the edge of a tile is always the edge of a file */
+    ret_row->flags |= HF_ROW_FIRST;
+  return HF_OK;
+}
+
+int hf_index_entry(const hf_index *index, hf_index_table table, uint64_t i, hf_index_key *ret_key,
+                   hf_error *reterr) {
+  char bytes[HF_INDEX_ENTRY_BYTES];
+  int status =
+      hf_index_read(index, index->tables_at[table] + i * sizeof bytes, bytes, sizeof bytes, reterr);
+  if (status == HF_OK)
+    hf_index_entry_take(bytes, ret_key);
+  return status;
+}
+
+void hf_index_entry_take(const char bytes[HF_INDEX_ENTRY_BYTES], hf_index_key *ret_key) {
+  ret_key->hash = take_number(bytes, 8);
+  ret_key->place = (uint32_t)take_number(bytes + 8, 4);
+}
+
+void hf_index_tile_put(uint64_t bytes, uint32_t crc, char out[HF_INDEX_TILE_BYTES]) {
+  put_number(out, bytes, 8);
+  put_number(out + 8, crc, 8);
+}
+
+int hf_index_tile(const hf_index *index, uint64_t tile, uint64_t *ret_bytes, uint32_t *ret_crc,
+                  hf_error *reterr) {
+  char bytes[HF_INDEX_TILE_BYTES];
+  uint64_t first = index->header.number * hf_index_tiles(index->header.level);
+  int status = hf_index_read(index, HF_INDEX_HEADER_BYTES + (tile - first) * sizeof bytes, bytes,
+                             sizeof bytes, reterr);
+  if (status == HF_OK) {
+    *ret_bytes = take_number(bytes, 8);
+    *ret_crc = (uint32_t)take_number(bytes + 8, 4);
+  }
+  return status;
+}
+
+void hf_index_entry_put(const hf_index_key *key, char bytes[HF_INDEX_ENTRY_BYTES]) {
+  put_number(bytes, key->hash, 8);
+  put_number(bytes + 8, key->place, 4);
+}
+
+/* ---- looking up ---- */
+
+/* Where the hash would stand if hashes were spread evenly, which they are. */
+static uint64_t guess(uint64_t hash, uint64_t entries) {
+  return (hash >> 32) * entries >> 32; /* entries: below 2^29 */
+}
+
+/* Narrows [low, high) around the guess, in growing steps, so that few pages are touched: entry
+ * low - 1 is below the key, entry high is not. */
+static int narrow(const hf_index *index, hf_index_table table, const hf_index_key *key,
+                  uint64_t *low, uint64_t *high, hf_error *reterr) {
+  uint64_t entries = *high;
+  uint64_t at = guess(key->hash, entries);
+  hf_index_key there;
+  int status = hf_index_entry(index, table, at, &there, reterr);
+  int upward = status == HF_OK && hf_index_key_less(&there, key);
+  for (uint64_t step = NEAR_ENTRIES; status == HF_OK; step *= 4) {
+    if (upward)
+      *low = at + 1;
+    else
+      *high = at;
+    if (upward ? entries - at <= step : at < step)
+      break;
+    at = upward ? at + step : at - step;
+    if (at >= entries)
+      break;
+    status = hf_index_entry(index, table, at, &there, reterr);
+    if (status == HF_OK && hf_index_key_less(&there, key) != upward) {
+      if (upward)
+        *high = at;
+      else
+        *low = at + 1;
+      break;
+    }
+  }
+  return status;
+}
+
+/* The first entry that is not below the key. */
+static int lower_bound(const hf_index *index, hf_index_table table, const hf_index_key *key,
+                       uint64_t *ret_at, hf_error *reterr) {
+  uint64_t low = 0;
+  uint64_t high = index->header.entries[table];
+  int status = high > 0 ? narrow(index, table, key, &low, &high, reterr) : HF_OK;
+  while (status == HF_OK && low < high) {
+    hf_index_key there;
+    uint64_t middle = low + (high - low) / 2;
+    status = hf_index_entry(index, table, middle, &there, reterr);
+    if (hf_index_key_less(&there, key))
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  *ret_at = low;
+  return status;
+}
+
+int hf_index_last(const hf_index *index, hf_index_table table, uint64_t hash, uint64_t below,
+                  uint64_t *ret_seq, hf_error *reterr) {
+  uint64_t at = 0;
+  uint64_t end = index->first + index->header.count;
+  if (below <= index->first)
+    return 0;
+  hf_index_key key = {hash, (uint32_t)((below < end ? below : end) - index->first)};
+  int status = lower_bound(index, table, &key, &at, reterr);
+  if (status != HF_OK || at == 0)
+    return status;
+  status = hf_index_entry(index, table, at - 1, &key, reterr);
+  if (status != HF_OK || key.hash != hash)
+    return status;
+  *ret_seq = index->first + key.place;
+  return 1;
+}
+
+int hf_index_next(const hf_index *index, hf_index_table table, uint64_t hash, uint64_t from,
+                  uint64_t *ret_seq, hf_error *reterr) {
+  uint64_t at = 0;
+  if (from >= index->first + index->header.count)
+    return 0;
+  hf_index_key key = {hash, from > index->first ? (uint32_t)(from - index->first) : 0};
+  int status = lower_bound(index, table, &key, &at, reterr);
+  if (status != HF_OK || at == index->header.entries[table])
+    return status;
+  status = hf_index_entry(index, table, at, &key, reterr);
+  if (status != HF_OK || key.hash != hash)
+    return status;
+  *ret_seq = index->first + key.place;
+  return 1;
+}
