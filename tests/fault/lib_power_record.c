@@ -236,7 +236,7 @@ static void do_pack(void) {
   save(work.second, "behind", 110, 50);
   look();
   work.run->cut_from = disk_position();
-  fault_must(hf_tile_pack(work.second, &packed, &error), &error, "hf_tile_pack");
+  fault_must(fault_pack(work.second, &packed, &error), &error, "hf_pack");
   FAULT_CHECK(packed == 1, "%llu tiles were packed", (unsigned long long)packed);
   look();
   save(work.first, "behind", 111, 50);

@@ -306,7 +306,7 @@ void sweep_check_pack(sweep_case *one, int status, const hf_error *error) {
   hf_store *store = sweep_open(one);
   hf_error again = HF_ERROR_INIT;
   uint64_t packed = 0;
-  fault_must(hf_tile_pack(store, &packed, &again), &again, "a second hf_tile_pack");
+  fault_must(fault_pack(store, &packed, &again), &again, "a second hf_pack");
   FAULT_CHECK(packed == 0 || status < 0 || one->seq == 0, "the tile was packed twice");
   hf_close(&store);
   check_at_the_end(one);

@@ -212,7 +212,7 @@ static int run_set_locker(sweep_case *one, hf_error *reterr) {
 }
 
 static int run_pack(sweep_case *one, hf_error *reterr) {
-  return hf_tile_pack(one->store, &one->seq, reterr);
+  return fault_pack(one->store, &one->seq, reterr);
 }
 
 const sweep_op sweep_ops[] = {
