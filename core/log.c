@@ -158,7 +158,7 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
   hf_autobuf text = {0};
   int got = 0;
   int status;
-  if (hf_tile_of(first) >= *tiles) {
+  if (hf_tile_of(first) >= *tiles || HF_PLANTED(TILE_NOT_PREFERRED)) {
     got = read_loose(store, first, &text, reterr);
     if (got < 0)
       return got;

@@ -64,7 +64,11 @@ enum {
   HF_DOC_NESTING_MAX = 512,
   HF_DOC_BYTES_MAX_DEFAULT = 64 * 1024 * 1024, /* limits.document_bytes_max of the configuration */
   HF_DOC_INLINE_BYTES_MAX = 64 * 1024,         /* longer documents are kept as blobs */
+#ifdef HF_TEST_TILE_RECORDS /* only a build for tests, whose stores no other program reads */
+  HF_TILE_RECORDS = HF_TEST_TILE_RECORDS,
+#else
   HF_TILE_RECORDS = 256,
+#endif
   HF_BATCH_MAX = 256, /* records that one commit can hold */
   HF_TIMEOUT_MS_DEFAULT = 30000,
   HF_UUID_CHARS = 36,

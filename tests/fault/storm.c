@@ -1,7 +1,7 @@
 /* Safety under processes: 16 processes save 4,000 times in all, a quarter of them and more are
  * killed by SIGKILL at random instants (half of these at a step of a commit: right after the link,
- * before the mark ...) and replaced, some are stopped for a while, two readers and in every other
- * run a packer are at work meanwhile. At the end:
+ * before the mark ...) and replaced, some are stopped for a while, two readers are at work
+ * meanwhile; in every other run a packer, and the writers pack by themselves as well. At the end:
  *
  *     every acknowledged save is there, once, at its seq, with the very same document
  *     what was not acknowledged is there or not, never twice; what was refused is not there
@@ -293,7 +293,7 @@ int main(int argc, char **argv) {
                                        : "none";
     storm_now.flips = strcmp(storm_now.locker, "flips") == 0;
     storm_now.is_fast = !real && seed % 5 != 0;
-    storm_now.packs = seed % 8 >= 4;
+    storm_now.packs = seed % 8 >= 4 || HF_TILE_RECORDS < 256;
     run_seed();
   }
   (void)printf("storm: %llu seeds of %llu saves by %u processes\n", (unsigned long long)seeds,
