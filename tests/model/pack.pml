@@ -1,27 +1,31 @@
 /* Packing without a lock (docs/PROTOCOL.md, tiles; core/tile_pack.c, core/tile_free.c, core/publish.c, core/log.c).
  *
- * Two owners commit two records each, two packers pack tiles of T records, a reader begins after an acknowledgement. Everyone may be as slow
- * as he likes at every step: whoever has stopped, or was killed, is one who is slow for ever. With -DPOWER the power goes at any instant.
+ * Two owners commit two records each, two packers pack tiles of T records and free what others left, a reader that begins after an
+ * acknowledgement looks at any one record. Everyone may be as slow
+ * as he likes at every step: whoever has stopped, or was killed, is one who is slow for ever. With -DPOWER the power goes at any instant,
+ * and nobody reads.
  *
  *   I1  no id is acknowledged or shown at two seqs, and none is left out below what was acknowledged
  *   I2  what was acknowledged or shown at a seq stays there, whatever file carries it (-DPOWER: after a power loss, too, which is I3)
  *   I7  a reader that begins after an acknowledgement sees it
  *   and the log's mark is never behind the tiles'
  *
- *   (sound)         0 errors; so with -DPOWER, with -DFOREIGN, and with -DSHARED
+ *   (sound)         0 errors; so with -DFOREIGN, with -DPOWER -DN=2, with -DPOWER -DALONE
  *   -DFOREIGN       something else stands where tile 0 belongs
- *   -DSHARED        a reader looks at no name that the marks do not cover
+ *   -DALONE         one owner commits all
  *   -DNOTILE        an owner does not look for a tile after its link (the planted bug IGNORE_TILE)
+ *   -DACKEARLY      it answers before log/mark is extended (ACK_BEFORE_MARK)
  *   -DLOOSEWINS     a reader takes the loose file where it finds one (TILE_NOT_PREFERRED)
  *   -DONELOOK       it looks at tile/mark before the loose name, and not after it
- *   -DTRUSTLOOSE    a packer takes what it read from loose names, and does not look whether a tile counts by then
  *   -DNOCOMPARE     a packer compares nothing (FREE_WITHOUT_COMPARE; with FOREIGN)
  *   -DCOMPARELATE   it compares only after the tile counts (with FOREIGN)
  *   -DFREEEARLY     names are freed before the tile's name and its mark are durable (FREE_BEFORE_TILE_DURABLE; with POWER)
  *   -DMARKEARLY     the mark is extended before the tile's name is durable (with POWER)
  *   -DLEFTEARLY     what a killed packer left is freed though its mark may not be durable yet (with POWER) */
 #define T 2
+#ifndef N
 #define N 4
+#endif
 #define OTHER 9 /* what FOREIGN stands for */
 
 byte loose[N + 1];   /* log/<n>: whose record; 0: the name is free */
@@ -39,13 +43,13 @@ byte mark_dur = 0;   /* the length of tile/mark that is durable */
 
 #define COVERED(n) (((n) - 1) / T < mark)
 
-inline fsync_log() {
 #ifdef POWER
-  d_step { k = 1; do :: k <= N -> disk[k] = loose[k]; k++ :: else -> break od; k = 0 }
+#define FSYNC_LOG atomic { k = 1; do :: k <= N -> disk[k] = loose[k]; k++ :: else -> break od; k = 0 };
+#else
+#define FSYNC_LOG
 #endif
-}
 
-inline show(n, id) { /* acknowledged, or given to somebody */
+inline shown(n, id) { /* acknowledged, or given to somebody */
   d_step {
     assert(hist[n] == 0 || hist[n] == id); /* I2 */
     k = 1;
@@ -56,12 +60,13 @@ inline show(n, id) { /* acknowledged, or given to somebody */
 }
 
 /* A save: core/turn.c, core/publish.c. m: read so far; it never links but behind what it has read. */
-proctype Owner(byte first) {
+proctype Owner(byte first; byte saves) {
   byte id = first; byte m = 0; byte r; byte k; bool ok;
 again:
-  if :: m == N || id == first + 2 -> goto fin :: else fi;
+  atomic { if :: m == N || id == first + saves -> goto fin :: else fi };
   r = loose[m + 1];                                     /* read_next: the loose name, */
-  atomic { if :: COVERED(m + 1) -> r = tile[m + 1] :: else fi; /* then, found or not, tile/mark */
+  atomic {
+    if :: COVERED(m + 1) -> r = tile[m + 1] :: else fi; /* then, found or not, tile/mark */
     if
     :: r == id -> goto done
     :: r != 0 && r != id -> m++; goto again
@@ -70,7 +75,7 @@ again:
   };
   atomic { ok = (loose[m + 1] == 0); if :: ok -> loose[m + 1] = id :: else fi }; /* step 4: link */
   if :: !ok -> goto again :: else fi;                   /* EEXIST: read it */
-  fsync_log();                                          /* step 5, */
+  FSYNC_LOG                                          /* step 5, */
 #ifndef NOTILE
   atomic {                                              /* and a look for a tile */
     if
@@ -84,11 +89,13 @@ back:
   loose[m + 1] = 0;                                     /* unlink, and again with the same file */
   goto again;
 done:
-  fsync_log();
+  FSYNC_LOG
   atomic {
     m++;
+#ifndef ACKEARLY
     if :: log_mark < m -> log_mark = m :: else fi;      /* step 6 */
-    show(m, id);                                        /* step 7: the answer */
+#endif
+    shown(m, id);                                        /* step 7: the answer */
     if :: acked < m -> acked = m :: else fi;
     id++
   };
@@ -97,47 +104,38 @@ fin: skip
 }
 
 /* hf_pack, and the thread of core/packer.c. */
-proctype Packer() {
-  byte i; byte k; byte n; byte r; byte c[T]; bool left; bool same;
-  /* ---- core/tile_free.c ---- */
-  n = 1;
-  do
-  :: n <= mark * T ->
-     r = loose[n];
-     if
-     :: r != 0 && r == tile[n] ->
+proctype Packer(bool sweeps) {
+  byte i; byte k; byte n; byte r; byte c[T];
+  /* ---- core/tile_free.c, of any one name ---- */
+  if
+  :: sweeps && mark > 0 ->
+     atomic {
+       n = 1;
+       do :: n < mark * T -> n++ :: break od;
+       r = loose[n];
+       if :: r == 0 || r != tile[n] -> goto again :: else fi
+     };
 #if defined(POWER) && !defined(LEFTEARLY)
-        atomic { if :: mark_dur < mark -> mark_dur = mark :: else fi }; /* hf_tile_mark_secure */
+     atomic { if :: mark_dur < mark -> mark_dur = mark :: else fi }; /* hf_tile_mark_secure */
 #endif
-        loose[n] = 0
-     :: else
-     fi;
-     n++
-  :: else -> break
-  od;
+     loose[n] = 0
+  :: true
+  fi;
 again:
-  i = mark;
-  if :: i == N / T -> goto fin :: else fi;
+  atomic { n = 0; r = 0; i = mark; if :: i == N / T -> goto fin :: else fi };
   /* ---- read_log in core/pack.c: read to the head, durable, marked ---- */
   do
-  :: log_mark < (i + 1) * T && loose[log_mark + 1] != 0 ->
-     fsync_log();
-     atomic { if :: log_mark < (i + 1) * T && loose[log_mark + 1] != 0 -> log_mark++ :: else fi }
+  :: atomic { log_mark < (i + 1) * T && loose[log_mark + 1] != 0 -> FSYNC_LOG log_mark++ }
   :: log_mark >= (i + 1) * T -> break /* hf_tiles_settled */
   :: log_mark < (i + 1) * T && loose[log_mark + 1] == 0 -> goto fin
   od;
   /* ---- core/tile_pack.c: build ---- */
-  k = 0; left = true;
-  do
-  :: k < T && left -> atomic { c[k] = loose[i * T + k + 1]; left = (c[k] != 0); k++ }
-  :: else -> break
-  od;
-#ifndef TRUSTLOOSE
-  if :: i < mark -> goto again :: else fi;              /* a tile counts by now: another was faster */
-#endif
-  if :: !left -> goto fin :: else fi;
+  c[0] = loose[i * T + 1];
+  c[1] = loose[i * T + 2];
+  atomic { if :: i < mark -> goto again :: else fi };   /* a tile counts by now: another was faster */
   /* ---- publish: link, then the folders ---- */
   atomic {
+    if :: c[0] == 0 || c[1] == 0 -> goto fin :: else fi;
     if
     :: !named[i] -> named[i] = 1; tile[i * T + 1] = c[0]; tile[i * T + 2] = c[1]
     :: else
@@ -170,45 +168,41 @@ again:
   loose[i * T + 1] = 0;
   loose[i * T + 2] = 0;
   goto again;
-fin: d_step { i = 0; n = 0; r = 0; k = 0; left = 0; same = 0; c[0] = 0; c[1] = 0 }
+fin: skip;
+  d_step { i = 0; n = 0; r = 0; k = 0; c[0] = 0; c[1] = 0 }
 }
 
 /* core/log.c, from a handle that is opened now. */
+#ifndef POWER
 proctype Reader() {
-  byte n = 1; byte r; byte k; byte want; byte to = N; bool looked;
-  atomic { acked != 0 -> want = acked };
-#ifdef SHARED
-  to = mark * T;
-  if :: log_mark > to -> to = log_mark :: else fi;
-  assert(to >= want); /* I7 */
-#endif
-  do
-  :: n <= to ->
+  byte n = 1; byte r; byte k; byte want; bool looked;
+  atomic {
+    acked != 0 -> want = acked;
+    assert(want <= log_mark || want <= mark * T); /* I7: on a shared filesystem it goes by the marks */
+    do :: n < N -> n++ :: break od /* any one of them */
+  };
 #ifdef ONELOOK
-     looked = COVERED(n);
-     r = loose[n];
-     atomic { if :: looked -> r = tile[n] :: else fi };
+  looked = COVERED(n);
+  r = loose[n];
+  atomic { if :: looked -> r = tile[n] :: else fi };
 #else
-     r = loose[n];
+  r = loose[n];
 #ifdef LOOSEWINS
-     atomic { if :: r == 0 && COVERED(n) -> r = tile[n] :: else fi };
+  atomic { if :: r == 0 && COVERED(n) -> r = tile[n] :: else fi };
 #else
-     atomic { if :: COVERED(n) -> r = tile[n] :: else fi };
+  atomic { if :: COVERED(n) -> r = tile[n] :: else fi };
 #endif
 #endif
-     if
-     :: r == 0 -> assert(n > want); break /* I7 */
-     :: else
-     fi;
-     fsync_log(); /* make_durable */
-     show(n, r);
-     n++
-  :: else -> break
-  od;
-  d_step { n = 0; r = 0; want = 0; to = 0; looked = 0 }
+  if
+  :: r == 0 -> assert(n > want) /* I7 */
+  :: else ->
+     FSYNC_LOG /* make_durable */
+     shown(n, r)
+  fi;
+  d_step { n = 0; r = 0; want = 0; looked = 0 }
 }
 
-#ifdef POWER
+#else
 /* At any instant; what the disk may have kept must do. It changes nothing here: the run goes on as if it had not come. */
 proctype Power() {
   byte n; byte r; byte m; byte line;
@@ -238,13 +232,18 @@ init {
     tile_dur[0] = 1;
 #endif
 #endif
-    run Owner(1);
-    run Owner(3);
-    run Packer();
-    run Packer();
-    run Reader();
+#ifdef ALONE
+    run Owner(1, N);
+#else
+    run Owner(1, 2);
+    run Owner(3, 2);
+#endif
+    run Packer(true);
+    run Packer(false);
 #ifdef POWER
     run Power();
+#else
+    run Reader();
 #endif
   }
 }
