@@ -42,8 +42,9 @@ struct hf_packer {
   wish news_of;
   int told; /* a warning */
   /* the thread's alone */
-  int has_looked;   /* for leftovers */
-  uint64_t watched; /* the mark's length + 1 when it gave way to others; 0: it has not */
+  int has_looked;     /* for leftovers */
+  uint64_t watched;   /* the mark's length + 1 when it gave way to others; 0: it has not */
+  int64_t watched_ms; /* since when */
 };
 
 static struct hf_packer *packer_new(void) {
@@ -61,16 +62,25 @@ static struct hf_packer *packer_new(void) {
 
 /* ---- politeness ---- */
 
+/* How long tile/mark has stood where it is; counted from the first look. */
+static int64_t stood_ms(struct hf_packer *packer, uint64_t tiles) {
+  int64_t now_ms = hf_monotonic_ms();
+  if (packer->watched != tiles + 1)
+    packer->watched_ms = now_ms;
+  packer->watched = tiles + 1;
+  return now_ms - packer->watched_ms;
+}
+
 /* On a local filesystem one at a time. The lock is on the folder, by a descriptor of its own:
  * *ret_fd, or -1 where none is needed or to be had. 1, or 0: another has it. */
-static int try_lock(hf_store *store, uint64_t unpacked, int *ret_fd) {
+static int try_lock(hf_store *store, struct hf_packer *packer, uint64_t tiles, int *ret_fd) {
   *ret_fd = -1;
-  if (store->shared || unpacked >= HF_PACKER_TILES_ALONE)
+  if (store->shared)
     return 1;
   int fd = hf_sys_openat(store->tile_fd, ".", O_RDONLY | O_DIRECTORY, 0);
   if (fd >= 0 && hf_sys->flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     (void)hf_sys_close(fd);
-    return 0;
+    return stood_ms(packer, tiles) >= HF_PACKER_STUCK_MS;
   }
   *ret_fd = fd;
   return 1;
@@ -84,9 +94,7 @@ static int is_mine(const hf_store *store, struct hf_packer *packer, wish how, ui
     return 1;
   if (closing)
     return how == WISH_OWN || packer->last % OTHERS_ONE_IN == 0;
-  int has_stood = packer->watched == tiles + 1;
-  packer->watched = tiles + 1;
-  return has_stood;
+  return stood_ms(packer, tiles) >= LOOK_AGAIN_MS;
 }
 
 /* ---- the work; no mutex is held ---- */
@@ -99,6 +107,20 @@ static int may_go_on(struct hf_packer *packer) {
     packer->close_tiles_left--;
   (void)pthread_mutex_unlock(&packer->mutex);
   return may;
+}
+
+/* After a tile that was begun at this instant. */
+static void rest(struct hf_packer *packer, int64_t began_ms) {
+  int64_t now_ms = hf_monotonic_ms();
+  int64_t rest_ms = (now_ms - began_ms) * HF_PACKER_REST_TIMES;
+  if (rest_ms > HF_PACKER_REST_MS_MAX)
+    rest_ms = HF_PACKER_REST_MS_MAX;
+  int64_t until_ms = now_ms + rest_ms;
+  struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000};
+  (void)pthread_mutex_lock(&packer->mutex);
+  while (!packer->closing && hf_monotonic_ms() < until_ms)
+    (void)pthread_cond_timedwait(&packer->wake, &packer->mutex, &until);
+  (void)pthread_mutex_unlock(&packer->mutex);
 }
 
 static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *reterr) {
@@ -115,7 +137,10 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
       status = hf_tile_mark_length(store, &tiles, reterr);
     if (status < 0 || tiles >= hf_tiles_settled(store) || !may_go_on(packer))
       return status < 0 ? status : HF_OK;
+    int64_t began_ms = hf_monotonic_ms();
     status = hf_tile_pack_one(store, tiles, reterr);
+    if (status >= 0)
+      rest(packer, began_ms);
   }
 }
 
@@ -129,7 +154,7 @@ static outcome work(hf_store *store, struct hf_packer *packer, wish how, int clo
   if (settled <= tiles)
     return OUT_DONE;
   if (!is_mine(store, packer, how, tiles, settled - tiles, closing) ||
-      !try_lock(store, settled - tiles, &lock_fd))
+      !try_lock(store, packer, tiles, &lock_fd))
     return OUT_BUSY;
   packer->watched = 0;
   return pack_settled(store, packer, reterr) == HF_OK ? OUT_DONE : OUT_FAILED;
@@ -265,7 +290,7 @@ void hf_packer_close(hf_store *store) {
   if (store->owner_pid == getpid()) {
     (void)pthread_mutex_lock(&packer->mutex);
     packer->closing = 1;
-    packer->close_tiles_left = HF_PACKER_CLOSE_TILES;
+    packer->close_tiles_left = packer->wanted == WISH_OTHERS ? 1 : HF_PACKER_CLOSE_TILES;
     (void)pthread_cond_signal(&packer->wake);
     (void)pthread_mutex_unlock(&packer->mutex);
     if (packer->has_thread)

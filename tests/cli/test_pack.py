@@ -110,12 +110,14 @@ class ByItself(Filled):
         self.assertEqual(self.tiles(), 0)
         self.fill(TILE, first=1000)
         self.save("b", "S", {})
-        self.assertEqual(self.tiles(), 2)
+        self.assertEqual(self.tiles(), 1)
+        self.save("c", "S", {})
+        self.assertEqual(self.tiles(), 1)
         self.assertStoreIntact()
 
     def test_a_batch(self):
         self.fill(3 * TILE + 5, config=False)
-        self.assertEqual(self.tiles(), 3)
+        self.assertGreaterEqual(self.tiles(), 2)
         self.assertStoreIntact()
 
     def test_reading_packs_nothing(self):
