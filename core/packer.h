@@ -6,7 +6,7 @@
  * Safety rests on none of this (core/tile_pack.c).
  *
  * Between two tiles it rests HF_PACKER_REST_TIMES as long as the last one took: where files are
- * freed slowly (ext4 mounted with discard: 1 ms each, seen on Linux 6.1) those who save wait for
+ * freed slowly (ext4 mounted with discard: 1 ms each, seen on Linux 6.18) those who save wait for
  * it. So it falls behind where very many save, and catches up afterwards.
  *
  * It changes no answer. Its first error is a warning in the caller's log, told by a thread of the

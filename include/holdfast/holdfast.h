@@ -18,7 +18,9 @@
  *
  * Threads: one handle may be shared by any number of threads; saves of several threads commit
  * together. Handles in several processes need nothing from each other. fork(): a child that uses
- * its parent's handle gets HF_EFORKED; it may only hf_close it, and must open its own.
+ * its parent's handle gets HF_EFORKED; it may only hf_close it, and must open its own. A handle
+ * that saves has a thread of its own at times, which packs (holdfast/admin.h, hf_pack): it blocks
+ * every signal, calls no callback, and ends in hf_close.
  *
  * What no program can promise, and this one does not:
  *  - On NFS a save is as durable as the server makes it: an export with "async" may lose
@@ -147,7 +149,7 @@ HF_API int hf_open(const char *path, const hf_open_options *options, hf_store **
                    hf_error *reterr);
 
 /* Closes *store and sets it to NULL; accepts NULL and a pointer to NULL. No other thread may use it
- * any more. */
+ * any more. A handle that has saved may pack a tile or two before (holdfast/admin.h, hf_pack). */
 HF_API void hf_close(hf_store **store);
 
 /* What the store is. */
