@@ -140,6 +140,7 @@ extern const hf_cli_command hf_cli_command_history;
 extern const hf_cli_command hf_cli_command_resolve;
 extern const hf_cli_command hf_cli_command_import;
 extern const hf_cli_command hf_cli_command_export;
+extern const hf_cli_command hf_cli_command_pack;
 extern const hf_cli_command hf_cli_command_verify;
 extern const hf_cli_command hf_cli_command_lock;
 extern const hf_cli_command hf_cli_command_locker;

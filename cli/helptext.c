@@ -21,7 +21,9 @@ const char hf_cli_about[] =
     "\n"
     "Limits: run_id 1 to 512 bytes of UTF-8 without control characters, stage 1 to 128, 16 dims "
     "with names up to 64 bytes and values up to 256, group 1,024, a document 64 MiB "
-    "(limits.document_bytes_max of the configuration), nested up to 512 deep.";
+    "(limits.document_bytes_max of the configuration), nested up to 512 deep. The "
+    "configuration is one JSON object: filesystems (a type and its locker), lockers (options), "
+    "limits (document_bytes_max), packing (automatic: false leaves packing to holdfast pack).";
 
 const hf_cli_text_row hf_cli_exit_rows[] = {
     {"0", "done"},

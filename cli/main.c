@@ -86,6 +86,7 @@ int main(int argc, char **argv) {
   (void)signal(SIGPIPE,
                SIG_IGN); /* a reader that went away is an error that is told, as a full disk is */
   int status = run(&cli, argc, argv);
+  hf_cli_out_flush(&cli); /* the answer first: closing a store may pack */
   hf_cli_release(&cli);
   return hf_cli_out_finish(&cli, status);
 }

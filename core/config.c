@@ -128,6 +128,10 @@ const char *hf_config_path(const hf_config *config) {
   return config != NULL ? config->path : NULL;
 }
 
+int hf_config_packs(const hf_config *config) {
+  return config == NULL || !config->packs_not;
+}
+
 uint64_t hf_config_document_bytes_max(const hf_config *config) {
   return config != NULL && config->document_bytes_max != 0 ? config->document_bytes_max
                                                            : HF_DOC_BYTES_MAX_DEFAULT;

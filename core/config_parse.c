@@ -260,6 +260,20 @@ static int take_limits(hf_config *config, const cJSON *object, hf_error *reterr)
   return HF_OK;
 }
 
+/* ---- packing ---- */
+
+static int take_packing(hf_config *config, const cJSON *object, hf_error *reterr) {
+  static const char *const names[] = {"automatic", NULL};
+  int status = check_members(config, object, "packing", names, reterr);
+  if (status < 0)
+    return status;
+  const cJSON *automatic = cJSON_GetObjectItemCaseSensitive(object, "automatic");
+  if (automatic != NULL && !cJSON_IsBool(automatic))
+    return wrong_type(config, "packing", automatic, "true or false", reterr);
+  config->packs_not = cJSON_IsFalse(automatic);
+  return HF_OK;
+}
+
 /* ---- the whole ---- */
 
 /* JSON that is not JSON, with its line and column behind the file's name. */
@@ -277,7 +291,7 @@ static int check_json(const hf_config *config, const char *text, size_t bytes, h
 }
 
 static int take_all(hf_config *config, const cJSON *root, const hf_json *text, hf_error *reterr) {
-  static const char *const names[] = {"filesystems", "lockers", "limits", NULL};
+  static const char *const names[] = {"filesystems", "lockers", "limits", "packing", NULL};
   hf_json lockers = {0};
   int status = check_members(config, root, "", names, reterr);
   (void)hf_json_member(text, "lockers", &lockers);
@@ -289,8 +303,10 @@ static int take_all(hf_config *config, const cJSON *root, const hf_json *text, h
       status = take_filesystems(config, member, reterr);
     else if (strcmp(member->string, "lockers") == 0)
       status = take_lockers(config, member, &lockers, reterr);
-    else
+    else if (strcmp(member->string, "limits") == 0)
       status = take_limits(config, member, reterr);
+    else
+      status = take_packing(config, member, reterr);
   }
   return status;
 }

@@ -63,8 +63,8 @@ uint64_t hf_index_tiles(unsigned level);
 /* The file of this level and number that covers `tile` when `tiles` are indexed in all. */
 void hf_index_covering(uint64_t tile, uint64_t tiles, unsigned *ret_level, uint64_t *ret_number);
 
-/* Opens it and checks the header. 1; 0: it is not there or not usable (the reason goes to the log);
- * negative: HF_ENOMEM. */
+/* Opens it and checks the header. 1; 0: it is not there or not usable (reterr says why); negative:
+ * HF_ENOMEM. */
 int hf_index_open(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
                   hf_error *reterr);
 void hf_index_close(hf_index *index);
@@ -115,8 +115,8 @@ uint64_t hf_index_group_hash(const char *text, size_t bytes);
 
 /* Indexes every full tile that is not indexed yet, and merges: 16 files of a level become one of
  * the next. Takes no lock: any number of processes may do it at once, and may be killed at any
- * instant. Stops, with HF_OK and a word in the log, at a tile that has damage. *ret_built: tiles.
- */
+ * instant. *ret_built (may be NULL): tiles. HF_EDAMAGED where a tile has damage: it and later ones
+ * get no index, and are read instead. */
 int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr);
 
 /* Takes index/mark away, then every index: hf_index_build makes them anew. */

@@ -39,9 +39,17 @@ static int open_set(hf_store *store, uint64_t tiles, hf_index_set *old, hf_index
     uint64_t number = 0;
     hf_index_covering(set->records / HF_TILE_RECORDS, tiles, &level, &number);
     hf_index *index = take_old(old, level, number);
-    int got = index != NULL ? 1 : hf_index_open(store, level, number, &index, reterr);
-    if (got != 1)
-      return got;
+    hf_error why = HF_ERROR_INIT;
+    int got = index != NULL ? 1 : hf_index_open(store, level, number, &index, &why);
+    if (got < 0)
+      return hf_err_nomem(reterr);
+    if (got == 0) {
+      hf_store_log(store, HF_LOG_INFO,
+                   "%s: %s; its records are read instead (holdfast verify --repair, then holdfast "
+                   "pack, make it anew)",
+                   why.place, why.message);
+      return HF_OK;
+    }
     int status = add_file(set, index, reterr);
     if (status != HF_OK)
       return status;

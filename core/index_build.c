@@ -413,32 +413,34 @@ static int add_tile(hf_store *store, uint64_t tile, hf_error *reterr) {
 int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr) {
   uint64_t tiles = 0;
   uint64_t indexed = 0;
-  hf_error why = HF_ERROR_INIT;
-  *ret_built = 0;
+  uint64_t built = 0;
   if (store->index_fd < 0)
     return HF_OK;
   int status = hf_tile_mark_length(store, &tiles, reterr);
   if (status == HF_OK)
     status = hf_index_mark_length(store, &indexed, reterr);
   while (status == HF_OK && indexed < tiles) {
+    hf_error why = HF_ERROR_INIT;
+    char name[HF_TILE_NAME_BYTES];
+    hf_tile_name(indexed, name);
     int got = add_tile(store, indexed, &why);
-    if (got == 0) {
-      hf_store_log(store, HF_LOG_INFO,
-                   "tile %llu has damage: it and later ones are not indexed, and are read instead; "
-                   "holdfast verify tells more",
-                   (unsigned long long)indexed);
-      break;
-    }
+    if (got == 0)
+      got = hf_err(&why, HF_EDAMAGED, name,
+                   "it has damage, so it and later tiles are not indexed; holdfast verify tells "
+                   "more");
     if (got < 0) {
       if (reterr != NULL)
         *reterr = why;
-      return got;
+      status = got;
+      break;
     }
-    ++*ret_built;
+    built++;
     uint64_t marked = 0; /* another may build as well */
     status = hf_index_mark_length(store, &marked, reterr);
     indexed = marked > indexed ? marked : indexed + 1;
   }
+  if (ret_built != NULL)
+    *ret_built = built;
   return status;
 }
 

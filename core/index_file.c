@@ -110,28 +110,29 @@ void hf_index_lay_out(hf_index *index) {
 
 /* ---- opening ---- */
 
-static int not_usable(const hf_store *store, const char *name, const char *why) {
-  hf_store_log(store, HF_LOG_INFO,
-               "index/%s is not used (%s): its records are read; holdfast pack makes it anew", name,
-               why);
+/* Why it is not used; the answer is 0. */
+static int not_usable(const char *name, const char *why, hf_error *reterr) {
+  char place[HF_INDEX_NAME_BYTES + 8];
+  (void)snprintf(place, sizeof place, "index/%s", name);
+  (void)hf_err(reterr, HF_EDAMAGED, place, "%s", why);
   return 0;
 }
 
 static int open_checked(hf_store *store, const char *name, unsigned level, uint64_t number,
-                        hf_index *index) {
+                        hf_index *index, hf_error *reterr) {
   char bytes[HF_INDEX_HEADER_BYTES];
   struct stat st;
   index->fd = hf_sys_openat(store->index_fd, name, O_RDONLY, 0);
   if (index->fd < 0)
-    return not_usable(store, name, errno == ENOENT ? "it is not there" : "it cannot be opened");
+    return not_usable(name, errno == ENOENT ? "it is not there" : "it cannot be opened", reterr);
   if (hf_sys_fstat(index->fd, &st) != 0 || !S_ISREG(st.st_mode))
-    return not_usable(store, name, "it cannot be examined");
+    return not_usable(name, "it cannot be examined", reterr);
   if (hf_sys_pread_full(index->fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes ||
       take_header(bytes, level, number, &index->header) != 0)
-    return not_usable(store, name, "its header is damaged, or a newer version's");
+    return not_usable(name, "its header is damaged, or a newer version's", reterr);
   hf_index_lay_out(index);
   if ((uint64_t)st.st_size != index->bytes)
-    return not_usable(store, name, "it is cut short");
+    return not_usable(name, "it is cut short", reterr);
   if (!store->shared) {
     void *map = mmap(NULL, (size_t)index->bytes, PROT_READ, MAP_SHARED, index->fd, 0);
     if (map != MAP_FAILED) {
@@ -149,7 +150,7 @@ int hf_index_open(hf_store *store, unsigned level, uint64_t number, hf_index **r
   hf_index *index = calloc(1, sizeof *index);
   if (index == NULL)
     return hf_err_nomem(reterr);
-  int got = open_checked(store, name, level, number, index);
+  int got = open_checked(store, name, level, number, index, reterr);
   if (got == 1)
     *ret_index = index;
   else

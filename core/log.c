@@ -159,7 +159,7 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
   hf_autobuf text = {0};
   int got = 0;
   int status;
-  if (hf_tile_of(first) >= *tiles) {
+  if (hf_tile_of(first) >= *tiles || HF_PLANTED(TILE_NOT_PREFERRED)) {
     got = read_loose(store, first, &text, reterr);
     if (got < 0)
       return got;
@@ -170,7 +170,7 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
     if (status != HF_OK)
       return status;
   }
-  if (hf_tile_of(first) < *tiles)
+  if (hf_tile_of(first) < *tiles && !(got == 1 && HF_PLANTED(TILE_NOT_PREFERRED)))
     status = append_tile(store, hf_tile_of(first), reterr);
   else {
     if (got == 0 && store->shared)
@@ -267,9 +267,8 @@ int hf_log_read_next(hf_store *store, hf_error *reterr) {
   return got < 0 ? got : HF_OK;
 }
 
-/* A piece of a file; 1, 0 (no such file, or shorter), negative. */
-static int read_piece(int dirfd, const char *name, uint32_t offset, uint32_t bytes, hf_buf *out,
-                      hf_error *reterr) {
+static int read_piece_once(int dirfd, const char *name, uint32_t offset, uint32_t bytes,
+                           hf_buf *out, hf_error *reterr) {
   hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY, 0);
   if (fd < 0)
     return errno == ENOENT ? 0 : hf_err_sys(reterr, HF_EIO, errno, name, "cannot open");
@@ -285,6 +284,34 @@ static int read_piece(int dirfd, const char *name, uint32_t offset, uint32_t byt
   return 1;
 }
 
+/* A piece of a file; 1, 0 (no such file, or shorter), negative. A packer on another host may free
+ * the name under our hands (ESTALE): looked at again, it is gone. */
+static int read_piece(int dirfd, const char *name, uint32_t offset, uint32_t bytes, hf_buf *out,
+                      hf_error *reterr) {
+  hf_error why = HF_ERROR_INIT;
+  int got = read_piece_once(dirfd, name, offset, bytes, out, &why);
+  if (got == HF_EIO && why.sys_errno == ESTALE)
+    got = read_piece_once(dirfd, name, offset, bytes, out, &why);
+  if (got < 0 && reterr != NULL)
+    *reterr = why;
+  return got;
+}
+
+/* Line i of a whole tile; 0: look for it as in a damaged one. */
+static size_t find_line(const hf_buf *text, size_t i, const char **ret_line) {
+  const char *line = text->data;
+  const char *end;
+  for (;; line = end + 1, i--) {
+    end = memchr(line, '\n', text->used - (size_t)(line - text->data));
+    if (end == NULL)
+      return 0;
+    if (i == 0)
+      break;
+  }
+  *ret_line = line;
+  return (size_t)(end - line);
+}
+
 static int load_from_tile(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out,
                           hf_error *reterr) {
   if (row->in_tile) {
@@ -294,16 +321,22 @@ static int load_from_tile(hf_store *store, uint64_t seq, const hf_row *row, hf_b
   }
   hf_autobuf text = {0};
   hf_lines lines;
+  hf_line line;
   int got = hf_tile_read(store, hf_tile_of(seq), &text, reterr);
   if (got != 1)
     return got;
-  hf_lines_split(text.data, text.used, HF_TILE_RECORDS, &lines);
   size_t i = (size_t)((seq - 1) % HF_TILE_RECORDS);
-  if (!lines.line[i].intact)
-    return 0;
-  return hf_buf_add(out, text.data + lines.line[i].offset, lines.line[i].bytes) != 0
-             ? hf_err_nomem(reterr)
-             : 1;
+  const char *at = text.data;
+  size_t bytes = text.used > 0 ? find_line(&text, i, &at) : 0;
+  if (bytes == 0 || hf_line_decode(at, bytes, &line, NULL) != HF_OK ||
+      memcmp(&line.id, &row->id, sizeof line.id) != 0) {
+    hf_lines_split(text.data, text.used, HF_TILE_RECORDS, &lines);
+    if (!lines.line[i].intact)
+      return 0;
+    at = text.data + lines.line[i].offset;
+    bytes = lines.line[i].bytes;
+  }
+  return hf_buf_add(out, at, bytes) != 0 ? hf_err_nomem(reterr) : 1;
 }
 
 static int load_text(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out,
@@ -318,7 +351,7 @@ static int load_text(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *o
     if (status != HF_OK)
       return status;
   }
-  if (row->in_tile || hf_tile_of(seq) < tiles) {
+  if (row->in_tile || (hf_tile_of(seq) < tiles && !(got == 1 && HF_PLANTED(TILE_NOT_PREFERRED)))) {
     hf_buf_clear(out);
     return load_from_tile(store, seq, row, out, reterr);
   }

@@ -14,6 +14,7 @@
 #include "fs.h"
 #include "json.h"
 #include "log.h"
+#include "packer.h"
 #include "probe.h"
 #include "stage.h"
 #include "store_locker.h"
@@ -50,6 +51,7 @@ void hf_close(hf_store **store) {
     return;
   hf_store *old = *store;
   *store = NULL;
+  hf_packer_close(old);
   hf_store_close_locker(old);
   int *fds[] = {&old->root_fd,         &old->stage_fd,        &old->log_fd,
                 &old->tile_fd,         &old->blob_fd,         &old->log_mark_fd,
@@ -174,6 +176,7 @@ static int take_options(hf_store *store, const hf_open_options *options, hf_erro
   const char *purpose = options != NULL && options->purpose != NULL ? options->purpose : "save";
   store->config = config;
   store->document_bytes_max = hf_config_document_bytes_max(config);
+  store->packs = hf_config_packs(config);
   store->log = options != NULL ? options->log : NULL;
   store->log_context = options != NULL ? options->log_context : NULL;
   store->purpose = strdup(purpose);

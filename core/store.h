@@ -1,12 +1,13 @@
 /* An open store. Its parts: view (what is known of the log), log (files and marks), stage, publish,
- * commit (the queue of savers and its leader).
+ * commit (the queue of savers and its leader), packer (the thread that packs).
  *
  * Mutexes, in the order in which they are taken: queue_mutex, never with another one; view_mutex;
- * locker_mutex. */
+ * locker_mutex. The packer's own is never held with another. */
 #ifndef HF_CORE_STORE_H
 #define HF_CORE_STORE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include <holdfast/holdfast.h>
@@ -16,6 +17,7 @@
 
 struct hf_attempt;
 struct hf_opened_locker;
+struct hf_packer;
 
 struct hf_store {
   pid_t owner_pid;
@@ -53,10 +55,14 @@ struct hf_store {
 
   pthread_mutex_t view_mutex;
   hf_view view;
-  uint64_t mark_length;      /* of log/mark, when last looked at */
-  uint64_t index_seen_tiles; /* so many tiles there were when indexes were looked for last */
+  uint64_t mark_length;        /* of log/mark, when last looked at */
+  uint64_t durable_head;       /* the names up to here are known to be durable */
+  _Atomic uint64_t tiles_seen; /* the length of tile/mark, when last looked at */
+  uint64_t index_seen_tiles;   /* so many tiles there were when indexes were looked for last */
   unsigned index_failures;
-  uint64_t durable_head; /* the names up to here are known to be durable */
+
+  int packs;                /* by itself, as the configuration says */
+  struct hf_packer *packer; /* the leader's, and hf_close's; NULL: nothing was to be packed yet */
 
   pthread_mutex_t queue_mutex;
   struct hf_attempt *queue_first;

@@ -19,8 +19,11 @@ void hf_tile_name(uint64_t tile, char name[HF_TILE_NAME_BYTES]) {
 }
 
 int hf_tile_mark_length(hf_store *store, uint64_t *ret_tiles, hf_error *reterr) {
-  return hf_mark_length(store, store->tile_fd, store->tile_mark_fd, "tile/" HF_MARK_NAME, ret_tiles,
-                        reterr);
+  int status = hf_mark_length(store, store->tile_fd, store->tile_mark_fd, "tile/" HF_MARK_NAME,
+                              ret_tiles, reterr);
+  if (status == HF_OK)
+    atomic_store(&store->tiles_seen, *ret_tiles);
+  return status;
 }
 
 int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) {

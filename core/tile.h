@@ -24,10 +24,20 @@ int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr);
  * not covered. */
 int hf_tile_line_at(hf_store *store, uint64_t seq, hf_buf *out, hf_error *reterr);
 
-/* Packs every tile that the durable log has in full: builds it, publishes it, extends tile/mark,
- * compares, and only then removes the loose names. Needs no lock; any number of processes may pack
- * at once, and may be killed at any instant. *ret_packed: tiles that this call added to the mark.
- */
-int hf_tile_pack(hf_store *store, uint64_t *ret_packed, hf_error *reterr);
+/* How many tiles the handle knows to be full, durable and marked: they can be packed. */
+uint64_t hf_tiles_settled(hf_store *store);
+
+/* Packs one: builds it, publishes it, compares, extends the marks, compares again, and only then
+ * removes the loose names. Needs no lock; any number of processes may pack at once, and may be
+ * killed at any instant. No mutex is held while files are read or written. The tile is the first
+ * one beyond the mark, and settled; the handle can stage. 1; 0: another packer was faster;
+ * negative: HF_EDAMAGED, HF_EVERSION, HF_EIO, HF_ENOMEM; then the records are where they were. */
+int hf_tile_pack_one(hf_store *store, uint64_t tile, hf_error *reterr);
+
+/* Makes it durable that so many tiles are full, which the mark says already, or which was shown. */
+int hf_tile_mark_secure(hf_store *store, uint64_t tiles, hf_error *reterr);
+
+/* Removes loose names of tiles that count, which a killed packer left. */
+int hf_tile_free_leftovers(hf_store *store, uint64_t *ret_freed, hf_error *reterr);
 
 #endif

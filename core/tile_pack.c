@@ -1,5 +1,8 @@
-/* Packing (ARCHITECTURE, tiles): builds full tiles of loose records, and frees the loose names.
- * Only packing ever frees a name. Deterministic, so it takes no lock. */
+/* Packing one tile (docs/PROTOCOL.md, tiles). Deterministic, so it takes no lock: any number of
+ * processes may do it at once, be stopped anywhere for any time, and be killed at any instant.
+ *
+ * What a crash leaves: a staged file (swept); a tile beyond the mark (the next packer finds the
+ * same bytes there); loose names of a tile that counts (tile_free.c). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,192 +12,294 @@
 #include "err.h"
 #include "file.h"
 #include "id.h"
-#include "index.h"
+#include "plant.h"
 #include "sys.h"
 #include "tile.h"
 
 #include "banned.h"
 
+/* Bytes before the one that counts, which are written with it. */
+enum { TILE_MARK_AGAIN = 64 };
+
+static const char log_mark_place[] = "log/" HF_MARK_NAME;
 static const char tile_mark_place[] = "tile/" HF_MARK_NAME;
 
-/* The tile's bytes: its 256 lines, as they stand in the log. */
-static int build(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) {
-  hf_autobuf text = {0};
-  hf_line line;
-  for (uint64_t seq = tile * HF_TILE_RECORDS + 1; seq <= (tile + 1) * HF_TILE_RECORDS; seq++) {
-    (void)pthread_mutex_lock(&store->view_mutex);
-    hf_row row;
-    int status = hf_view_row(&store->view, seq, &row, reterr);
-    (void)pthread_mutex_unlock(&store->view_mutex);
-    if (status == HF_OK)
-      status = hf_log_load(store, seq, &row, &text, &line, reterr);
-    if (status != HF_OK)
-      return status;
-    (void)hf_buf_add(out, text.data, text.used);
-    if (hf_buf_add_char(out, '\n') != 0)
-      return hf_err_nomem(reterr);
-  }
+typedef struct packing {
+  hf_store *store;
+  uint64_t tile;
+  uint64_t first; /* its first seq */
+  hf_row rows[HF_TILE_RECORDS];
+  hf_buf text; /* the tile's bytes */
+} packing;
+
+uint64_t hf_tiles_settled(hf_store *store) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t end = store->view.head;
+  end = store->durable_head < end ? store->durable_head : end;
+  end = store->mark_length < end ? store->mark_length : end;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return end / HF_TILE_RECORDS;
+}
+
+/* ---- the bytes ---- */
+
+/* Writers refuse such a log, and so do packers: nothing of it is moved. view_mutex is held. */
+static int check_view(const hf_view *view, hf_error *reterr) {
+  if (view->damaged_count > 0)
+    return hf_err(reterr, HF_EDAMAGED, NULL,
+                  "seq %llu is damaged, so nothing is packed; run holdfast verify --repair first",
+                  (unsigned long long)view->damaged_first);
+  if (view->unknown_count > 0 || view->foreign_mode_seq > 0)
+    return hf_err(reterr, HF_EVERSION, NULL,
+                  "seq %llu was written by a newer Holdfast; use that one to pack",
+                  (unsigned long long)(view->unknown_count > 0 ? view->unknown_first
+                                                               : view->foreign_mode_seq));
   return HF_OK;
 }
 
-/* Publishes it; that it exists already is as good: another packer built the same bytes (they are
- * compared later). */
-static int publish(hf_store *store, uint64_t tile, const hf_buf *text, hf_error *reterr) {
+/* Every file lies whole in the tile. view_mutex is held. */
+static int check_edges(const packing *work, const hf_view *view, hf_error *reterr) {
+  uint64_t end = work->first + HF_TILE_RECORDS - 1;
+  char name[HF_LOG_NAME_BYTES];
+  for (size_t i = 0; i < HF_TILE_RECORDS; i++)
+    if (work->rows[i].in_tile)
+      return hf_err(reterr, HF_EDAMAGED, tile_mark_place,
+                    "it says that tile %llu is not full, and it was read; open the store again",
+                    (unsigned long long)work->tile);
+  hf_log_name(work->rows[0].file_first, name);
+  if (work->rows[0].file_first == work->first &&
+      (view->head == end || hf_view_row_in_memory(view, end + 1)->file_first == end + 1))
+    return HF_OK;
+  if (work->rows[0].file_first == work->first)
+    hf_log_name(work->rows[HF_TILE_RECORDS - 1].file_first, name);
+  return hf_err(reterr, HF_EDAMAGED, name,
+                "its records lie on both sides of a tile's edge; run holdfast verify --repair");
+}
+
+/* The rows of the loose records. 1; 0: packed by another, and indexed already; negative. */
+static int take_rows(packing *work, hf_error *reterr) {
+  hf_store *store = work->store;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int status = check_view(&store->view, reterr);
+  if (status == HF_OK && store->view.head < work->first + HF_TILE_RECORDS - 1)
+    status = hf_err(reterr, HF_EINTERNAL, NULL, "a tile that is not full was to be packed");
+  int is_there = status == HF_OK && store->view.base < work->first;
+  if (is_there) {
+    memcpy(work->rows, hf_view_row_in_memory(&store->view, work->first), sizeof work->rows);
+    status = check_edges(work, &store->view, reterr);
+  }
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return status != HF_OK ? status : is_there;
+}
+
+/* Appends a loose file whole. 1; 0: it is gone; negative. */
+static int add_file(packing *work, const char *name, hf_error *reterr) {
+  int got = hf_file_read(work->store->log_fd, name, HF_LOG_FILE_BYTES_MAX, &work->text, reterr);
+  if (got == 0 && work->store->shared &&
+      hf_log_forget_absence(work->store, name, NULL) == 1) /* this host remembered wrongly */
+    got = hf_file_read(work->store->log_fd, name, HF_LOG_FILE_BYTES_MAX, &work->text, reterr);
+  if (got < 0)
+    hf_err_place_below(reterr, "log");
+  return got;
+}
+
+/* Are these bytes the records that the view has read, each of them whole, and nothing else? */
+static int is_as_read(const packing *work, size_t from, size_t i, size_t count) {
+  for (; count > 0; i++, count--) {
+    hf_line line;
+    size_t bytes = work->rows[i].line_bytes;
+    const char *text = work->text.data + from;
+    if (work->text.used - from <= bytes || text[bytes] != '\n' ||
+        hf_line_decode(text, bytes, &line, NULL) != HF_OK ||
+        memcmp(&line.id, &work->rows[i].id, sizeof line.id) != 0)
+      return 0;
+    from += bytes + 1;
+  }
+  return from == work->text.used;
+}
+
+/* Builds it of the loose files. 1; 0: another packer was faster, and has freed names. */
+static int build(packing *work, hf_error *reterr) {
+  char name[HF_LOG_NAME_BYTES];
+  uint64_t tiles = 0;
+  for (size_t i = 0, next; i < HF_TILE_RECORDS; i = next) {
+    size_t from = work->text.used;
+    for (next = i + 1; next < HF_TILE_RECORDS; next++)
+      if (work->rows[next].file_first != work->rows[i].file_first)
+        break;
+    hf_log_name(work->rows[i].file_first, name);
+    int got = add_file(work, name, reterr);
+    if (got < 0)
+      return got;
+    if (got == 1 && is_as_read(work, from, i, next - i))
+      continue;
+    /* Gone, or, on a freed name, the file of a writer who slept: what the mark says now decides. */
+    int status = hf_tile_mark_length(work->store, &tiles, reterr);
+    if (status != HF_OK || work->tile < tiles)
+      return status;
+    return hf_err(reterr, HF_EDAMAGED, name,
+                  "it is gone, or not what it was when it was read; run holdfast verify");
+  }
+  /* found, and yet a tile that counts by now wins */
+  int status = hf_tile_mark_length(work->store, &tiles, reterr);
+  return status != HF_OK ? status : work->tile >= tiles;
+}
+
+/* ---- the tile ---- */
+
+static int publish_staged(const packing *work, const char *staged, hf_error *reterr) {
+  const hf_store *store = work->store;
   char folder[HF_TILE_NAME_BYTES];
   char name[HF_TILE_NAME_BYTES];
-  char staged[HF_ID_CHARS + 1];
   hf_autofd int fd = -1;
+  (void)snprintf(folder, sizeof folder, "%03llu",
+                 (unsigned long long)(work->tile / HF_TILES_PER_FOLDER));
+  hf_tile_name(work->tile, name);
+  int status = hf_dir_make(store->tile_fd, folder, &fd, NULL, reterr);
+  if (status != HF_OK)
+    return status;
+  int failed = store->rename_mode
+                   ? hf_sys_rename(store->stage_fd, staged, store->tile_fd, name, RENAME_NOREPLACE)
+                   : hf_sys_link(store->stage_fd, staged, store->tile_fd, name);
+  if (failed != 0 && errno != EEXIST)
+    return hf_err_sys(reterr, HF_EIO, errno, name, "cannot put the tile in place");
+  if (HF_PLANTED(FREE_BEFORE_TILE_DURABLE))
+    return HF_OK;
+  status = hf_dir_fsync(fd, "tile", reterr);
+  return status == HF_OK ? hf_dir_fsync(store->tile_fd, "tile", reterr) : status;
+}
+
+/* Publishes it, durably; that it exists already is as good: another packer built the same bytes
+ * (which is checked). */
+static int publish(const packing *work, hf_error *reterr) {
+  const hf_store *store = work->store;
+  char staged[HF_ID_CHARS + 1];
   hf_id id;
   int status = hf_id_make(&id, reterr);
   if (status != HF_OK)
     return status;
   hf_id_format(&id, staged);
-  (void)snprintf(folder, sizeof folder, "%03llu", (unsigned long long)(tile / HF_TILES_PER_FOLDER));
-  hf_tile_name(tile, name);
-  status = hf_file_create(store->stage_fd, staged, text->data, text->used, 1, reterr);
-  if (status == HF_OK)
-    status = hf_dir_make(store->tile_fd, folder, &fd, NULL, reterr);
-  if (status != HF_OK) {
-    (void)hf_sys_unlink(store->stage_fd, staged, 0);
-    return status;
-  }
-  int failed = store->rename_mode
-                   ? hf_sys_rename(store->stage_fd, staged, store->tile_fd, name, RENAME_NOREPLACE)
-                   : hf_sys_link(store->stage_fd, staged, store->tile_fd, name);
-  int sys_errno = errno;
-  (void)hf_sys_unlink(store->stage_fd, staged, 0);
-  if (failed != 0 && sys_errno != EEXIST)
-    return hf_err_sys(reterr, HF_EIO, sys_errno, name, "cannot put the tile in place");
-  status = hf_dir_fsync(fd, "tile", reterr);
-  return status == HF_OK ? hf_dir_fsync(store->tile_fd, "tile", reterr) : status;
-}
-
-static int fsync_mark(int dirfd, const char *place, hf_error *reterr) {
-  hf_autofd int fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_WRONLY, 0);
-  if (fd < 0 || hf_sys_fsync(fd) != 0 || hf_sys_close(hf_fd_take(&fd)) != 0)
-    return hf_err_sys(reterr, HF_EIO, errno, place, "cannot make the mark durable");
-  return HF_OK;
-}
-
-static int extend_tile_mark(hf_store *store, uint64_t tile, hf_error *reterr) {
-  hf_autofd int fd = hf_sys_openat(store->tile_fd, HF_MARK_NAME, O_WRONLY, 0);
-  if (fd < 0 || hf_sys_pwrite_full(fd, "t", 1, (off_t)tile) != 0 || hf_sys_fsync(fd) != 0 ||
-      hf_sys_close(hf_fd_take(&fd)) != 0)
-    return hf_err_sys(reterr, HF_EIO, errno, tile_mark_place, "cannot extend the mark");
-  return HF_OK;
-}
-
-/* Frees the loose names, once every line is known to stand in the tile. */
-static int free_names(hf_store *store, uint64_t tile, const hf_buf *text, hf_error *reterr) {
-  hf_autobuf there = {0};
-  char name[HF_TILE_NAME_BYTES];
-  hf_tile_name(tile, name);
-  int got = hf_tile_read(store, tile, &there, reterr);
-  if (got < 0)
-    return got;
-  if (got == 0 || there.used != text->used || memcmp(there.data, text->data, text->used) != 0)
-    return hf_err(reterr, HF_EDAMAGED, name,
-                  "the tile differs from its loose records, which are kept; run holdfast verify");
-  for (uint64_t seq = tile * HF_TILE_RECORDS + 1; seq <= (tile + 1) * HF_TILE_RECORDS; seq++) {
-    char loose[HF_LOG_NAME_BYTES];
-    (void)pthread_mutex_lock(&store->view_mutex);
-    hf_row row;
-    int status = hf_view_row(&store->view, seq, &row, reterr);
-    (void)pthread_mutex_unlock(&store->view_mutex);
-    if (status != HF_OK)
-      return status;
-    if (row.in_tile || row.file_first != seq)
-      continue;
-    hf_log_name(seq, loose);
-    (void)hf_sys_unlink(store->log_fd, loose, 0); /* another packer may have done it */
-  }
-  return HF_OK;
-}
-
-/* ---- what a packer left that was killed while it freed names ---- */
-
-typedef struct leftovers {
-  hf_store *store;
-  uint64_t tile;
-  const hf_buf *text; /* of that tile */
-  hf_lines lines;
-} leftovers;
-
-/* A loose file of the tile, whose every line stands in the tile: freed. Any other stays, for verify
- * to name. */
-static int free_leftover(void *context, const char *name, hf_error *reterr) {
-  leftovers *of = context;
-  char loose[HF_LOG_NAME_BYTES];
-  hf_autobuf there = {0};
-  (void)reterr;
-  uint64_t seq = strtoull(name, NULL, 10);
-  hf_log_name(seq, loose);
-  if (seq == 0 || hf_tile_of(seq) != of->tile || strcmp(loose, name) != 0)
-    return HF_OK;
-  size_t i = (size_t)((seq - 1) % HF_TILE_RECORDS);
-  size_t offset = of->lines.line[i].offset;
-  if (of->lines.line[i].intact &&
-      hf_file_read(of->store->log_fd, name, HF_LOG_FILE_BYTES_MAX, &there, NULL) == 1 &&
-      there.used > 0 && there.used <= of->text->used - offset &&
-      memcmp(there.data, of->text->data + offset, there.used) == 0)
-    (void)hf_sys_unlink(of->store->log_fd, name, 0);
-  return HF_OK;
-}
-
-static int finish_last(hf_store *store, uint64_t tiles, hf_error *reterr) {
-  hf_autobuf text = {0};
-  leftovers of = {.store = store, .tile = tiles - 1, .text = &text};
-  if (tiles == 0)
-    return HF_OK;
-  int got = hf_tile_read(store, of.tile, &text, reterr);
-  if (got <= 0)
-    return got; /* gone: verify says so */
-  hf_lines_split(text.data, text.used, HF_TILE_RECORDS, &of.lines);
-  return hf_dir_each(store->log_fd, "log", free_leftover, &of, reterr);
-}
-
-static int pack_one(hf_store *store, uint64_t tile, hf_error *reterr) {
-  hf_autobuf text = {0};
-  int status = build(store, tile, &text, reterr);
-  if (status == HF_OK)
-    status = publish(store, tile, &text, reterr);
-  if (status == HF_OK)
-    status = fsync_mark(store->log_fd, "log/" HF_MARK_NAME, reterr);
-  if (status == HF_OK)
-    status = extend_tile_mark(store, tile, reterr);
-  return status == HF_OK ? free_names(store, tile, &text, reterr) : status;
-}
-
-int hf_tile_pack(hf_store *store, uint64_t *ret_packed, hf_error *reterr) {
-  uint64_t tiles = 0;
-  int status = hf_store_check(store, reterr);
-  if (status == HF_OK)
-    status = hf_store_prepare_to_write(store, reterr);
+  status = hf_file_create(store->stage_fd, staged, work->text.data, work->text.used, 1, reterr);
   if (status != HF_OK)
     return status;
-  (void)pthread_mutex_lock(&store->view_mutex);
-  status = hf_log_refresh(store, 0, reterr);
-  if (status == HF_OK)
-    status = hf_log_settle(store, reterr);
-  /* a hint, but packing wants it whole */
-  if (status == HF_OK && store->mark_length < store->view.head)
-    status = hf_err(reterr, HF_EIO, "log/" HF_MARK_NAME, "the mark cannot be extended");
-  uint64_t head = store->view.head;
-  (void)pthread_mutex_unlock(&store->view_mutex);
-  if (status == HF_OK)
-    status = hf_tile_mark_length(store, &tiles, reterr);
-  *ret_packed = 0;
-  if (status == HF_OK)
-    status = finish_last(store, tiles, reterr);
-  for (; status == HF_OK && (tiles + 1) * HF_TILE_RECORDS <= head; tiles++) {
-    status = pack_one(store, tiles, reterr);
-    *ret_packed += status == HF_OK;
-  }
-  if (status == HF_OK) {
-    uint64_t built = 0;
-    hf_error why = HF_ERROR_INIT;
-    if (hf_index_build(store, &built, &why) != HF_OK) /* derived: everything works without */
-      hf_store_log(store, HF_LOG_WARNING, "%s: %s", why.place, why.message);
-  }
+  status = publish_staged(work, staged, reterr);
+  (void)hf_sys_unlink(store->stage_fd, staged, 0);
   return status;
+}
+
+/* Stands there, line by line, what was read? Asked before the tile counts: one that is damaged must
+ * not win over whole records; and once more before names are freed. */
+static int compare(const packing *work, hf_error *reterr) {
+  hf_autobuf there = {0};
+  char name[HF_TILE_NAME_BYTES];
+  if (HF_PLANTED(FREE_WITHOUT_COMPARE))
+    return HF_OK;
+  hf_tile_name(work->tile, name);
+  int got = hf_tile_read(work->store, work->tile, &there, reterr);
+  if (got < 0)
+    return got;
+  if (got == 0 || there.used != work->text.used ||
+      memcmp(there.data, work->text.data, work->text.used) != 0)
+    return hf_err(reterr, HF_EDAMAGED, name,
+                  "the tile differs from its loose records, which are kept; run holdfast verify");
+  return HF_OK;
+}
+
+/* ---- the marks ---- */
+
+/* Bytes that never change: who writes them again changes nothing. They are, for whoever wrote them
+ * first may have died before they were durable, and an fsync here would not send them (NFS). */
+static int write_mark(int dirfd, const char *place, const char *bytes, size_t count, uint64_t from,
+                      hf_error *reterr) {
+  hf_autofd int fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_WRONLY, 0);
+  if (fd < 0 || hf_sys_pwrite_full(fd, bytes, count, (off_t)from) != 0)
+    return hf_err_sys(reterr, HF_EIO, errno, place, "cannot write the mark");
+  if (!HF_PLANTED(FREE_BEFORE_TILE_DURABLE) && hf_sys_fsync(fd) != 0)
+    return hf_err_sys(reterr, HF_EIO, errno, place, "cannot make the mark durable");
+  if (hf_sys_close(hf_fd_take(&fd)) != 0)
+    return hf_err_sys(reterr, HF_EIO, errno, place, "cannot close the mark");
+  return HF_OK;
+}
+
+/* The head is never below the tiles' end. */
+static int secure_log_mark(const packing *work, hf_error *reterr) {
+  char bytes[HF_TILE_RECORDS];
+  for (size_t i = 0; i < HF_TILE_RECORDS; i++)
+    bytes[i] = (work->rows[i].flags & HF_ROW_FIRST) != 0 ? 'f' : '+';
+  return write_mark(work->store->log_fd, log_mark_place, bytes, sizeof bytes, work->first - 1,
+                    reterr);
+}
+
+int hf_tile_mark_secure(hf_store *store, uint64_t tiles, hf_error *reterr) {
+  char bytes[TILE_MARK_AGAIN];
+  uint64_t count = tiles < sizeof bytes ? tiles : sizeof bytes;
+  memset(bytes, 't', sizeof bytes);
+  return write_mark(store->tile_fd, tile_mark_place, bytes, (size_t)count, tiles - count, reterr);
+}
+
+/* ---- the loose names ---- */
+
+static void free_names(const packing *work) {
+  for (size_t i = 0; i < HF_TILE_RECORDS; i++) {
+    char name[HF_LOG_NAME_BYTES];
+    if (work->rows[i].file_first != work->first + i)
+      continue;
+    hf_log_name(work->first + i, name);
+    (void)hf_sys_unlink(work->store->log_fd, name, 0); /* what stays is found by tile_free.c */
+  }
+}
+
+/* This handle reads them from the tile from now on. */
+static void move_rows(const packing *work) {
+  hf_view *view = &work->store->view;
+  uint32_t offset = 0;
+  (void)pthread_mutex_lock(&work->store->view_mutex);
+  for (size_t i = 0; i < HF_TILE_RECORDS; i++) {
+    if (work->first + i <= view->base) /* indexed by another meanwhile */
+      continue;
+    hf_row *row = &view->rows[work->first + i - view->base - 1];
+    row->file_first = work->first + i;
+    row->offset = offset;
+    row->in_tile = 1;
+    offset += row->line_bytes + 1;
+  }
+  (void)pthread_mutex_unlock(&work->store->view_mutex);
+}
+
+static int pack(packing *work, hf_error *reterr) {
+  int status = take_rows(work, reterr);
+  if (status != 1)
+    return status;
+  int built = build(work, reterr);
+  if (built != 1)
+    return built;
+  status = publish(work, reterr);
+  if (status == HF_OK)
+    status = compare(work, reterr);
+  if (status == HF_OK && HF_PLANTED(FREE_BEFORE_TILE_DURABLE))
+    free_names(work);
+  if (status == HF_OK)
+    status = secure_log_mark(work, reterr);
+  if (status == HF_OK)
+    status = hf_tile_mark_secure(work->store, work->tile + 1, reterr);
+  if (status == HF_OK)
+    status = compare(work, reterr);
+  if (status != HF_OK)
+    return status;
+  move_rows(work);
+  free_names(work);
+  return 1;
+}
+
+int hf_tile_pack_one(hf_store *store, uint64_t tile, hf_error *reterr) {
+  packing *work = calloc(1, sizeof *work);
+  if (work == NULL)
+    return hf_err_nomem(reterr);
+  work->store = store;
+  work->tile = tile;
+  work->first = tile * HF_TILE_RECORDS + 1;
+  int packed = pack(work, reterr);
+  hf_buf_free(&work->text);
+  free(work);
+  return packed;
 }

@@ -8,6 +8,7 @@
 #include "err.h"
 #include "judge.h"
 #include "log.h"
+#include "packer.h"
 #include "plant.h"
 #include "publish.h"
 #include "store_locker.h"
@@ -210,6 +211,7 @@ static enum next linked(hf_store *store, hf_staged *staged, uint64_t seq) {
   if (place_blobs(store, staged, 1, &why) != HF_OK)
     hf_store_log(store, HF_LOG_WARNING, "%s: %s", why.place, why.message);
   decide_committed(staged, seq);
+  hf_packer_committed(store, seq + staged->count - 1);
   return NEXT_DONE;
 }
 

@@ -86,6 +86,11 @@ uint64_t hf_row_id_hash(const hf_id *id);
  * before). */
 int hf_view_rebase(hf_view *view, uint64_t base);
 
+/* One that is behind `base`. */
+static inline const hf_row *hf_view_row_in_memory(const hf_view *view, uint64_t seq) {
+  return &view->rows[seq - view->base - 1];
+}
+
 /* Each of the following answers 1 (found), 0 (there is none), or HF_EIO where an index cannot be
  * read. hf_view_row answers HF_OK or HF_EIO: seq is one up to the head. */
 

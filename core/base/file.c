@@ -40,7 +40,7 @@ int hf_dir_fsync(int fd, const char *place, hf_error *reterr) {
   return HF_OK;
 }
 
-int hf_file_read(int dirfd, const char *name, size_t bytes_max, hf_buf *out, hf_error *reterr) {
+static int read_once(int dirfd, const char *name, size_t bytes_max, hf_buf *out, hf_error *reterr) {
   hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY, 0);
   if (fd < 0 && errno == ENOENT)
     return 0;
@@ -65,6 +65,16 @@ int hf_file_read(int dirfd, const char *name, size_t bytes_max, hf_buf *out, hf_
   out->used += (size_t)got;
   out->data[out->used] = '\0';
   return 1;
+}
+
+int hf_file_read(int dirfd, const char *name, size_t bytes_max, hf_buf *out, hf_error *reterr) {
+  hf_error why = HF_ERROR_INIT;
+  int got = read_once(dirfd, name, bytes_max, out, &why);
+  if (got == HF_EIO && why.sys_errno == ESTALE)
+    got = read_once(dirfd, name, bytes_max, out, &why);
+  if (got < 0 && reterr != NULL)
+    *reterr = why;
+  return got;
 }
 
 int hf_file_create(int dirfd, const char *name, const void *bytes, size_t count, int durable,

@@ -21,7 +21,8 @@ int hf_dir_make(int dirfd, const char *name, int *ret_fd, int *ret_made, hf_erro
 /* fsync of a folder that is open. */
 int hf_dir_fsync(int fd, const char *place, hf_error *reterr);
 
-/* Appends the whole regular file to out. 1; 0: there is no such name; negative: HF_EIO (a symbolic
+/* Appends the whole regular file to out; looks again where another host removed it under our hands
+ * (ESTALE). 1; 0: there is no such name; negative: HF_EIO (a symbolic
  * link, a folder or a device there is refused with words), HF_ELIMIT (longer than bytes_max),
  * HF_ENOMEM. */
 int hf_file_read(int dirfd, const char *name, size_t bytes_max, hf_buf *out, hf_error *reterr);

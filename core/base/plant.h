@@ -41,7 +41,11 @@
   X(PEER_IGNORE_LOCAL, "doctor --peer lets two hosts share what is on the local list")             \
   X(INIT_IGNORES_PEERS, "init passes over a recorded result that says unsafe")                     \
   X(MANIFEST_DROPS_MEMBERS, "a changed manifest keeps only the members that it knows")             \
-  X(ACK_BEFORE_MARK, "acknowledged before the mark is extended: whoever comes next does it")
+  X(ACK_BEFORE_MARK, "acknowledged before the mark is extended: whoever comes next does it")       \
+  X(TILE_NOT_PREFERRED, "a reader takes the loose file although a tile covers it")                 \
+  X(FREE_BEFORE_TILE_DURABLE,                                                                      \
+    "loose names are removed before their tile and its mark are durable")                          \
+  X(FREE_WITHOUT_COMPARE, "loose names are removed although the tile holds something else")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,

@@ -1,4 +1,4 @@
-/* Holdfast: work on a whole store: import, export, verify, doctor. */
+/* Holdfast: work on a whole store: import, export, pack, verify, doctor. */
 #ifndef HOLDFAST_ADMIN_H
 #define HOLDFAST_ADMIN_H
 
@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* How far it is: `done` of `total` (0: unknown) `what` ("snapshots", "records"). Called from the
- * caller's thread now and then. A result that is not 0 stops the work: HF_ECANCELLED. */
+/* How far it is: `done` of `total` (0: unknown) `what` ("snapshots", "records", "tiles"). Called
+ * from the caller's thread now and then. A result that is not 0 stops the work: HF_ECANCELLED. */
 typedef int (*hf_progress_fn)(void *context, const char *what, uint64_t done, uint64_t total);
 
 /* ---- import ---------------------------------------------------------------------------------- */
@@ -63,6 +63,32 @@ typedef struct hf_export_options {
 
 HF_API int hf_export(hf_store *store, const hf_export_options *options, hf_write_fn write,
                      void *write_context, uint64_t *ret_count, hf_error *reterr);
+
+/* ---- pack ------------------------------------------------------------------------------------ */
+
+typedef struct hf_pack_options {
+  hf_progress_fn progress; /* NULL: none */
+  void *progress_context;
+} hf_pack_options;
+
+typedef struct hf_pack_report {
+  uint64_t head;
+  uint64_t tiles;   /* full ones that there are now */
+  uint64_t packed;  /* by this call; another packer may have packed others meanwhile */
+  uint64_t freed;   /* loose files that a killed packer had left behind */
+  uint64_t indexed; /* tiles whose index was made by this call */
+} hf_pack_report;
+
+/* Packs every HF_TILE_RECORDS consecutive records that still have files of their own into one file
+ * each, a tile. Changes no record and no answer, needs no lock; readers, writers and other packers
+ * may be at work. Handles that save do the same by themselves, in a thread of their own, unless the
+ * configuration says "packing": {"automatic": false}. Stopped or killed at any instant it leaves a
+ * correct store, and the next one goes on. options and ret_report may be NULL; the report is
+ * written on failure, too.
+ * Errors: HF_EDAMAGED (a record, or a tile that stands in the way: nothing is moved from there on),
+ * HF_EVERSION (a newer version's record), HF_EIO, HF_ECANCELLED (by progress). */
+HF_API int hf_pack(hf_store *store, const hf_pack_options *options, hf_pack_report *ret_report,
+                   hf_error *reterr);
 
 /* ---- verify ---------------------------------------------------------------------------------- */
 

@@ -32,6 +32,10 @@ HF_API const char *hf_config_path(const hf_config *config);
 /* limits.document_bytes_max, in bytes. config NULL: the default (64 MiB). */
 HF_API uint64_t hf_config_document_bytes_max(const hf_config *config);
 
+/* packing.automatic: 1 (the default): handles that save pack by themselves; 0: only hf_pack does.
+ * config may be NULL. */
+HF_API int hf_config_packs(const hf_config *config);
+
 /* The locker's scheme for a filesystem type: the file's "filesystems" table over the built-in one.
  * config may be NULL. Never NULL: an unknown type answers "redis". Owned by config or static. */
 HF_API const char *hf_config_locker_for(const hf_config *config, const char *fs_type);

@@ -18,7 +18,9 @@
  *
  * Threads: one handle may be shared by any number of threads; saves of several threads commit
  * together. Handles in several processes need nothing from each other. fork(): a child that uses
- * its parent's handle gets HF_EFORKED; it may only hf_close it, and must open its own.
+ * its parent's handle gets HF_EFORKED; it may only hf_close it, and must open its own. A handle
+ * that saves has a thread of its own at times, which packs (holdfast/admin.h, hf_pack): it blocks
+ * every signal, calls no callback, and ends in hf_close.
  *
  * What no program can promise, and this one does not:
  *  - On NFS a save is as durable as the server makes it: an export with "async" may lose
@@ -64,7 +66,11 @@ enum {
   HF_DOC_NESTING_MAX = 512,
   HF_DOC_BYTES_MAX_DEFAULT = 64 * 1024 * 1024, /* limits.document_bytes_max of the configuration */
   HF_DOC_INLINE_BYTES_MAX = 64 * 1024,         /* longer documents are kept as blobs */
+#ifdef HF_TEST_TILE_RECORDS /* only a build for tests, whose stores no other program reads */
+  HF_TILE_RECORDS = HF_TEST_TILE_RECORDS,
+#else
   HF_TILE_RECORDS = 256,
+#endif
   HF_BATCH_MAX = 256, /* records that one commit can hold */
   HF_TIMEOUT_MS_DEFAULT = 30000,
   HF_UUID_CHARS = 36,
@@ -143,7 +149,7 @@ HF_API int hf_open(const char *path, const hf_open_options *options, hf_store **
                    hf_error *reterr);
 
 /* Closes *store and sets it to NULL; accepts NULL and a pointer to NULL. No other thread may use it
- * any more. */
+ * any more. A handle that has saved may pack a tile or two before (holdfast/admin.h, hf_pack). */
 HF_API void hf_close(hf_store **store);
 
 /* What the store is. */

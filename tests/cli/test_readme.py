@@ -22,11 +22,11 @@ class Readme(Case):
         with open(os.path.join(TREE, "README.md"), encoding="utf-8") as page:
             tour = page.read().split("\n## A tour\n")[1].split("\n## ")[0]
         lines = [line[4:] for line in re.findall(r"^    holdfast.*|^    e.*", tour, re.M)]
-        self.assertEqual(len(lines), 10)
+        self.assertEqual(len(lines), 11)
         if self.run_any("init", self.path("probe"), store=None).status == USAGE:  # no local disk
             self.assertTrue(lines[1].startswith("holdfast init "))
             lines[1] = "holdfast init --locker flock --force"
-            lines[9] += " || true"
+            lines[10] += " || true"
         return lines
 
     def test_the_tour(self):
@@ -43,7 +43,8 @@ class Readme(Case):
         self.assertIn("0.71", printed[6])
         self.assertIn("imported: 60\n", printed[7])
         self.assertIn("62 records intact of 62", ran.stderr.decode())
-        self.assertRegex(printed[9], r"\n(good|caution|bad) +.*store")
+        self.assertIn("head: 62\n", printed[8])
+        self.assertRegex(printed[10], r"\n(good|caution|bad) +.*store")
 
 
 if __name__ == "__main__":

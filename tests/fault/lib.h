@@ -127,7 +127,11 @@ size_t fault_log_count_document(const fault_log *log, const char *doc, size_t do
 /* The first record that ends this attempt, or NULL. */
 const fault_record *fault_log_find_end(const fault_log *log, const char *id);
 
+/* It does not pack by itself, unless fault_let_pack(1). */
 hf_store *fault_open(const char *path);
+void fault_let_pack(int yes);
+/* hf_pack; *ret_packed: the tiles that it packed. */
+int fault_pack(hf_store *store, uint64_t *ret_packed, hf_error *reterr);
 void fault_init(const char *path, const char *locker);
 
 /* hf_verify, deep: fails where it finds damage. Remarks are fine. */

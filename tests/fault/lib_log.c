@@ -8,10 +8,24 @@
 #include "store.h"
 #include "sys.h"
 
+static int lets_pack;
+
+void fault_let_pack(int yes) {
+  lets_pack = yes;
+}
+
+int fault_pack(hf_store *store, uint64_t *ret_packed, hf_error *reterr) {
+  hf_pack_report report = {0};
+  int status = hf_pack(store, NULL, &report, reterr);
+  *ret_packed = report.packed;
+  return status;
+}
+
 hf_store *fault_open(const char *path) {
   hf_error error = HF_ERROR_INIT;
   hf_store *store = NULL;
   fault_must(hf_open(path, NULL, &store, &error), &error, "hf_open");
+  store->packs = lets_pack;
   return store;
 }
 

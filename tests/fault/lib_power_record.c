@@ -11,6 +11,7 @@
 #include "tile.h"
 
 enum { THREADS = 4, SAVES_PER_THREAD = 4, BLOB_BYTES = 70000, BATCH_MAX = 252 };
+enum { PACK_TILES = HF_TILE_RECORDS > 6 ? 1 : 2 };
 
 typedef enum hook { HOOK_NONE, HOOK_READ, HOOK_SAVE } hook;
 
@@ -197,11 +198,20 @@ static void change_locker(hf_store *store, const char *scheme) {
   look();
 }
 
+/* Where tiles are small, packing is at work all the time. */
+static void pack_small(void) {
+  hf_error error = HF_ERROR_INIT;
+  uint64_t packed = 0;
+  if (HF_TILE_RECORDS < 256)
+    fault_must(fault_pack(work.second, &packed, &error), &error, "hf_pack");
+}
+
 static void do_all(int nested) {
   char run_id[32];
   for (unsigned i = 0; i < 10; i++) {
     work.hook = i % 3 == 1 ? HOOK_READ : nested && i % 3 == 2 ? HOOK_SAVE : HOOK_NONE;
     save(work.first, numbered(run_id, "single", i), 100 + i, 50 * i);
+    pack_small();
   }
   work.hook = HOOK_NONE;
   save(work.first, "single_1", 120, 80); /* a new revision */
@@ -214,9 +224,11 @@ static void do_all(int nested) {
   look();
   for (unsigned i = 0; i < 6; i++) {
     save(i % 2 == 0 ? work.first : work.second, numbered(run_id, "pair", i), 140 + i, 100);
+    pack_small();
     look();
   }
   save_by_threads();
+  pack_small();
   save_with_id();
   change_locker(work.second, nested ? "flock" : "none");
   save(work.first, "behind", 160, 40); /* its handle follows */
@@ -232,12 +244,12 @@ static void do_pack(void) {
   uint64_t packed = 0;
   for (unsigned i = 0; i < 6; i++)
     save(work.first, numbered(run_id, "single", i), 100 + i, 50);
-  save_batch(work.first, HF_TILE_RECORDS - 6);
+  save_batch(work.first, PACK_TILES * HF_TILE_RECORDS - 6);
   save(work.second, "behind", 110, 50);
   look();
   work.run->cut_from = disk_position();
-  fault_must(hf_tile_pack(work.second, &packed, &error), &error, "hf_tile_pack");
-  FAULT_CHECK(packed == 1, "%llu tiles were packed", (unsigned long long)packed);
+  fault_must(fault_pack(work.second, &packed, &error), &error, "hf_pack");
+  FAULT_CHECK(packed == PACK_TILES, "%llu tiles were packed", (unsigned long long)packed);
   look();
   save(work.first, "behind", 111, 50);
 }

@@ -50,7 +50,7 @@ static void others_fill_and_pack(meanwhile *what) {
   uint64_t packed = 0;
   for (uint64_t seq = 3; seq <= HF_TILE_RECORDS; seq++)
     (void)shared_save_must(what->place, what->place->second, 100 + seq);
-  fault_must(hf_tile_pack(what->place->second, &packed, &error), &error, "hf_tile_pack");
+  fault_must(fault_pack(what->place->second, &packed, &error), &error, "hf_pack");
   FAULT_CHECK(packed == 1, "%llu tiles were packed", (unsigned long long)packed);
 }
 

@@ -122,7 +122,7 @@ void storm_pack(const char *path, uint64_t number) {
   hf_store *store = fault_open(path);
   while (atomic_load(&storm_all->done) == 0) {
     uint64_t packed = 0;
-    fault_must(hf_tile_pack(store, &packed, &error), &error, "hf_tile_pack");
+    fault_must(fault_pack(store, &packed, &error), &error, "hf_pack");
     atomic_fetch_add(&storm_all->packs, packed);
     fault_sleep_us((int64_t)fault_below(&reader_random, 30000));
   }

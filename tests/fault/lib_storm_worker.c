@@ -293,6 +293,7 @@ void storm_write(const char *path, uint64_t number, unsigned threads, storm_step
   me.number = number;
   me.step = step;
   atomic_store(&me.countdown, countdown);
+  fault_let_pack(storm_now.packs);
   me.store = fault_open(path);
   for (unsigned i = 0; i < threads; i++)
     numbers[i] = i;

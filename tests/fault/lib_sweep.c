@@ -112,6 +112,22 @@ static void make_long(const char *path) {
   hf_close(&store);
 }
 
+/* A packer was killed while it freed names. */
+static void make_left(const char *path) {
+  hf_error error = HF_ERROR_INIT;
+  char log[FAULT_PATH_BYTES];
+  char kept[FAULT_PATH_BYTES];
+  uint64_t packed = 0;
+  make_long(path);
+  fault_path(log, path, "log/00000000000000000001.json");
+  fault_path(kept, path, "kept.json");
+  FAULT_CHECK(link(log, kept) == 0, "cannot keep a loose file");
+  hf_store *store = fault_open(path);
+  fault_must(fault_pack(store, &packed, &error), &error, "hf_pack");
+  hf_close(&store);
+  FAULT_CHECK(packed == 1 && rename(kept, log) == 0, "cannot put a loose file back");
+}
+
 /* A batch of new keys comes to where tables of the view grow. */
 static void make_growing(const char *path) {
   fault_init(path, "flock");
@@ -150,6 +166,8 @@ void sweep_make_templates(void) {
   make_damaged(path);
   fault_path(path, fault_folder_in_memory(), "long");
   make_long(path);
+  fault_path(path, fault_folder_in_memory(), "left");
+  make_left(path);
   fault_path(path, fault_folder_in_memory(), "growing");
   make_growing(path);
   sweep_make_index();
@@ -181,12 +199,31 @@ static void make_case(sweep_case *one, const sweep_op *op, sweep_mode mode) {
   fault_copy_tree(template, one->path);
 }
 
+/* Where tiles are small, packing is at work all the time. */
+static void pack_small(const sweep_case *one) {
+  hf_error error = HF_ERROR_INIT;
+  uint64_t packed = 0;
+  hf_store *store = sweep_open(one);
+  int is_damaged = strcmp(one->op->template, "damaged") == 0;
+  int is_to_pack = one->op->run == sweep_pack;
+  if (!is_to_pack) {
+    int status = fault_pack(store, &packed, &error);
+    FAULT_CHECK(status == (is_damaged ? HF_EDAMAGED : HF_OK), "hf_pack before it: %s: %s",
+                hf_status_name(status), error.message);
+  }
+  hf_close(&store);
+}
+
 int sweep_run(const sweep_op *op, sweep_mode mode, const sweep_faults *faults,
               sweep_counts *counts) {
   sweep_case one;
   hf_error error = HF_ERROR_INIT;
   make_case(&one, op, mode);
   int fds = fault_count_fds();
+  if (HF_TILE_RECORDS < 256 && op->template != NULL)
+    pack_small(&one);
+  int fds_packed = fault_count_fds();
+  FAULT_CHECK(fds_packed == fds, "packing left %d descriptors", fds_packed - fds);
   if (op->prepare != NULL)
     op->prepare(&one);
   faults->arm(faults->context);

@@ -93,6 +93,9 @@ static void go_on(sweep_case *one) {
   for (size_t i = 0; i < one->saves_count; i++)
     settle(&one->saves[i], i % 2 == 0 || one->store == NULL ? other : one->store);
   save_further(one, other, 2);
+  uint64_t packed = 0;
+  if (HF_TILE_RECORDS < 256) /* a record that is still damaged stays where it is */
+    (void)fault_pack(other, &packed, NULL);
   hf_close(&other);
   hf_close(&one->store);
 }
@@ -306,7 +309,7 @@ void sweep_check_pack(sweep_case *one, int status, const hf_error *error) {
   hf_store *store = sweep_open(one);
   hf_error again = HF_ERROR_INIT;
   uint64_t packed = 0;
-  fault_must(hf_tile_pack(store, &packed, &again), &again, "a second hf_tile_pack");
+  fault_must(fault_pack(store, &packed, &again), &again, "a second hf_pack");
   FAULT_CHECK(packed == 0 || status < 0 || one->seq == 0, "the tile was packed twice");
   hf_close(&store);
   check_at_the_end(one);

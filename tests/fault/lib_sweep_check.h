@@ -19,6 +19,8 @@ hf_store *sweep_open(const sweep_case *one);
 int sweep_save_one(sweep_case *one, hf_store *store, const char *run_id, uint64_t number,
                    size_t bytes, const char *id, hf_saved *ret_saved, hf_error *reterr);
 
+int sweep_pack(sweep_case *one, hf_error *reterr);
+
 /* An older index to import, in the scratch folder. */
 void sweep_make_index(void);
 void sweep_index_path(char path[FAULT_PATH_BYTES]);

@@ -211,8 +211,8 @@ static int run_set_locker(sweep_case *one, hf_error *reterr) {
   return one->got;
 }
 
-static int run_pack(sweep_case *one, hf_error *reterr) {
-  return hf_tile_pack(one->store, &one->seq, reterr);
+int sweep_pack(sweep_case *one, hf_error *reterr) {
+  return fault_pack(one->store, &one->seq, reterr);
 }
 
 const sweep_op sweep_ops[] = {
@@ -239,6 +239,7 @@ const sweep_op sweep_ops[] = {
     {"import", "base", 0, 1, prepare_open, run_import, sweep_check_import},
     {"verify --repair", "base", 0, 1, NULL, run_repair, sweep_check_works},
     {"verify --repair of a damaged store", "damaged", 0, 1, NULL, run_repair, sweep_check_repaired},
-    {"pack", "long", 1, 1, prepare_open, run_pack, sweep_check_pack},
+    {"pack", "long", 1, 1, prepare_open, sweep_pack, sweep_check_pack},
+    {"pack behind a killed packer", "left", 0, 1, prepare_open, sweep_pack, sweep_check_pack},
 };
 const size_t sweep_ops_count = sizeof sweep_ops / sizeof sweep_ops[0];

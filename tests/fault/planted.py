@@ -23,6 +23,9 @@ TESTS = {
     "TRUST_LINK": ["fault_shared", "--case", "ignored-existing"],
     "LOOK_THEN_UNLINK": ["fault_shared", "--case", "committed-meanwhile"],
     "IGNORE_TILE": ["fault_shared", "--case", "packed-away"],
+    "TILE_NOT_PREFERRED": ["fault_pack", "--case", "hidden"],
+    "FREE_BEFORE_TILE_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
+    "FREE_WITHOUT_COMPARE": ["fault_pack", "--case", "differs"],
     "IGNORE_END": ["fault_shared", "--case", "ended"],
     "RENAME_OVERWRITES": ["fault_shared", "--case", "overtaken"],
     "IGNORE_DEADLINE": ["fault_locker_deadline"],
@@ -45,8 +48,9 @@ TESTS = {
     "MANIFEST_DROPS_MEMBERS": ["fault_peer", "--case", "into-manifest"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
-# The storm alone, without a hook at the right instant, must catch these, too.
+# Without a hook at the right instant these must be caught, too: by the storm, by a writer that is stopped.
 STORM = {
+    "IGNORE_TILE": ["fault_pack", "--case", "paused"],
     "RENAME_OVERWRITES": ["fault_storm", "--locker", "none", "--seed", "3", "--seeds", "1", "--saves", "2000"],
 }
 # What shows only between hosts, or in answers that the programs here do not ask for: tests/cluster has tests that plant

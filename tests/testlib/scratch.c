@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <holdfast/admin.h>
+
 #include "store.h"
 
 static void fail(const char *what, const char *place, const char *message) {
@@ -51,7 +53,15 @@ hf_store *scratch_open(const scratch *here) {
   hf_store *store = NULL;
   if (hf_open(here->store, NULL, &store, &error) != HF_OK)
     fail("hf_open", error.place, error.message);
+  store->packs = 0;
   return store;
+}
+
+int scratch_pack(hf_store *store, uint64_t *ret_packed, hf_error *reterr) {
+  hf_pack_report report = {0};
+  int status = hf_pack(store, NULL, &report, reterr);
+  *ret_packed = report.packed;
+  return status;
 }
 
 void scratch_assume_shared(hf_store *store) {

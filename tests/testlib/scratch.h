@@ -17,8 +17,11 @@ void scratch_end(scratch *here);
 /* Makes the store with this locker; aborts the test program, with words, where that fails. */
 void scratch_init(const scratch *here, const char *locker);
 
-/* Opens it; aborts where that fails. */
+/* Opens it; aborts where that fails. It does not pack by itself: a test that wants it says so. */
 hf_store *scratch_open(const scratch *here);
+
+/* hf_pack; *ret_packed: the tiles that it packed. */
+int scratch_pack(hf_store *store, uint64_t *ret_packed, hf_error *reterr);
 
 /* Treats the handle as on a shared filesystem: no return value is trusted, no absent name looked
  * up. */

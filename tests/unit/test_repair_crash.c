@@ -293,7 +293,7 @@ static void write_on(int number) {
       help_batch(store, 20, 1000 * number + i);
     if (number == 0 && i % 30 == 0) {
       uint64_t packed = 0;
-      if (hf_tile_pack(store, &packed, NULL) != HF_OK)
+      if (scratch_pack(store, &packed, NULL) != HF_OK)
         _exit(2);
     }
   }

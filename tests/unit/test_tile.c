@@ -77,7 +77,7 @@ static char *all_lines(hf_store *of) {
 static uint64_t pack(hf_store *of) {
   uint64_t packed = 0;
   hf_error error = HF_ERROR_INIT;
-  int status = hf_tile_pack(of, &packed, &error);
+  int status = scratch_pack(of, &packed, &error);
   ck_assert_msg(status == HF_OK, "%s: %s", error.place, error.message);
   return packed;
 }
@@ -209,7 +209,7 @@ START_TEST(test_packers_writers_and_readers_at_once) {
       }
       for (int n = 0; i < PACKERS && n < 60; n++) {
         uint64_t packed = 0;
-        if (hf_tile_pack(mine, &packed, NULL) != HF_OK)
+        if (scratch_pack(mine, &packed, NULL) != HF_OK)
           _exit(2);
         pace_sleep_us(5000);
       }
@@ -252,7 +252,7 @@ START_TEST(test_a_packer_killed_anywhere_is_finished_by_the_next) {
     if (child == 0) {
       hf_store *mine = open_one();
       uint64_t packed = 0;
-      (void)hf_tile_pack(mine, &packed, NULL);
+      (void)scratch_pack(mine, &packed, NULL);
       _exit(0);
     }
     pace_sleep_us(500 + 900 * i);

@@ -9,7 +9,7 @@ static void begin(void) {
   help_store();
   hf_store *store = scratch_open(&here);
   help_singles(store, RECORDS + 1, HEAD);
-  ck_assert_int_eq(hf_tile_pack(store, &packed, NULL), HF_OK);
+  ck_assert_int_eq(scratch_pack(store, &packed, NULL), HF_OK);
   ck_assert_uint_eq(packed, 1);
   hf_close(&store);
 }

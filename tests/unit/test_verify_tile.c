@@ -28,7 +28,7 @@ static void remember(void) {
 static void pack(void) {
   uint64_t packed = 0;
   hf_store *store = scratch_open(&here);
-  ck_assert_int_eq(hf_tile_pack(store, &packed, NULL), HF_OK);
+  ck_assert_int_eq(scratch_pack(store, &packed, NULL), HF_OK);
   ck_assert_uint_eq(packed, 2);
   hf_close(&store);
 }

@@ -1,0 +1,307 @@
+#include "packer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "id.h"
+#include "index.h"
+#include "sys.h"
+#include "tile.h"
+
+#include "banned.h"
+
+enum {
+  RETRY_FIRST_MS = 1000,
+  LOOK_AGAIN_MS = 200, /* and up to LOOK_AGAIN_JITTER_MS more: is another one packing? */
+  LOOK_AGAIN_JITTER_MS = 800,
+  OTHERS_ONE_IN = 16 /* handles that close on a shared filesystem, where no lock is asked */
+};
+
+typedef enum wish { WISH_NONE, WISH_OTHERS, WISH_OWN } wish;
+
+typedef enum outcome { OUT_DONE, OUT_BUSY, OUT_FAILED } outcome;
+
+struct hf_packer {
+  pthread_mutex_t mutex; /* for all that follows */
+  pthread_cond_t wake;
+  pthread_t thread;
+  int has_thread;
+  int closing;
+  unsigned close_tiles_left;
+  wish wanted;
+  uint64_t last; /* the record that woke it */
+  unsigned failures;
+  int64_t not_before_ms;
+  hf_error news; /* code 0: none */
+  wish news_of;
+  int told; /* a warning */
+  /* the thread's alone */
+  int has_looked;     /* for leftovers */
+  uint64_t watched;   /* the mark's length + 1 when it gave way to others; 0: it has not */
+  int64_t watched_ms; /* since when */
+};
+
+static struct hf_packer *packer_new(void) {
+  pthread_condattr_t attributes;
+  struct hf_packer *packer = calloc(1, sizeof *packer);
+  if (packer == NULL)
+    return NULL;
+  (void)pthread_mutex_init(&packer->mutex, NULL); /* none of these fails on Linux */
+  (void)pthread_condattr_init(&attributes);
+  (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  (void)pthread_cond_init(&packer->wake, &attributes);
+  (void)pthread_condattr_destroy(&attributes);
+  return packer;
+}
+
+/* ---- politeness ---- */
+
+/* How long tile/mark has stood where it is; counted from the first look. */
+static int64_t stood_ms(struct hf_packer *packer, uint64_t tiles) {
+  int64_t now_ms = hf_monotonic_ms();
+  if (packer->watched != tiles + 1)
+    packer->watched_ms = now_ms;
+  packer->watched = tiles + 1;
+  return now_ms - packer->watched_ms;
+}
+
+/* On a local filesystem one at a time. The lock is on the folder, by a descriptor of its own:
+ * *ret_fd, or -1 where none is needed or to be had. 1, or 0: another has it. */
+static int try_lock(hf_store *store, struct hf_packer *packer, uint64_t tiles, int *ret_fd) {
+  *ret_fd = -1;
+  if (store->shared)
+    return 1;
+  int fd = hf_sys_openat(store->tile_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+  if (fd >= 0 && hf_sys->flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    (void)hf_sys_close(fd);
+    return stood_ms(packer, tiles) >= HF_PACKER_STUCK_MS;
+  }
+  *ret_fd = fd;
+  return 1;
+}
+
+/* On a shared one no lock is asked: its locks may hang. There who is not the only one in question
+ * waits a while, and packs only if nobody else has got on meanwhile. */
+static int is_mine(const hf_store *store, struct hf_packer *packer, wish how, uint64_t tiles,
+                   uint64_t unpacked, int closing) {
+  if (!store->shared || (how == WISH_OWN && unpacked == 1))
+    return 1;
+  if (closing)
+    return how == WISH_OWN || packer->last % OTHERS_ONE_IN == 0;
+  return stood_ms(packer, tiles) >= LOOK_AGAIN_MS;
+}
+
+/* ---- the work; no mutex is held ---- */
+
+/* 1: go on with the next tile. */
+static int may_go_on(struct hf_packer *packer) {
+  (void)pthread_mutex_lock(&packer->mutex);
+  int may = !packer->closing || packer->close_tiles_left > 0;
+  if (packer->closing && may)
+    packer->close_tiles_left--;
+  (void)pthread_mutex_unlock(&packer->mutex);
+  return may;
+}
+
+/* After a tile that was begun at this instant. */
+static void rest(struct hf_packer *packer, int64_t began_ms) {
+  int64_t now_ms = hf_monotonic_ms();
+  int64_t rest_ms = (now_ms - began_ms) * HF_PACKER_REST_TIMES;
+  if (rest_ms > HF_PACKER_REST_MS_MAX)
+    rest_ms = HF_PACKER_REST_MS_MAX;
+  int64_t until_ms = now_ms + rest_ms;
+  struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000};
+  (void)pthread_mutex_lock(&packer->mutex);
+  while (!packer->closing && hf_monotonic_ms() < until_ms)
+    (void)pthread_cond_timedwait(&packer->wake, &packer->mutex, &until);
+  (void)pthread_mutex_unlock(&packer->mutex);
+}
+
+static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *reterr) {
+  uint64_t tiles = 0;
+  int status = HF_OK;
+  if (!packer->has_looked &&
+      hf_tiles_settled(store) <= atomic_load(&store->tiles_seen) + HF_PACKER_NEAR_TILES) {
+    uint64_t freed = 0;
+    status = hf_tile_free_leftovers(store, &freed, reterr);
+    packer->has_looked = status == HF_OK;
+  }
+  for (;;) {
+    if (status >= 0)
+      status = hf_tile_mark_length(store, &tiles, reterr);
+    if (status < 0 || tiles >= hf_tiles_settled(store) || !may_go_on(packer))
+      return status < 0 ? status : HF_OK;
+    int64_t began_ms = hf_monotonic_ms();
+    status = hf_tile_pack_one(store, tiles, reterr);
+    if (status >= 0)
+      status = hf_index_build(store, NULL, reterr); /* derived, but worth a word */
+    if (status >= 0)
+      rest(packer, began_ms);
+  }
+}
+
+static outcome work(hf_store *store, struct hf_packer *packer, wish how, int closing,
+                    hf_error *reterr) {
+  uint64_t tiles = 0;
+  hf_autofd int lock_fd = -1;
+  if (hf_tile_mark_length(store, &tiles, reterr) != HF_OK)
+    return OUT_FAILED;
+  uint64_t settled = hf_tiles_settled(store);
+  if (settled <= tiles)
+    return OUT_DONE;
+  if (!is_mine(store, packer, how, tiles, settled - tiles, closing) ||
+      !try_lock(store, packer, tiles, &lock_fd))
+    return OUT_BUSY;
+  packer->watched = 0;
+  return pack_settled(store, packer, reterr) == HF_OK ? OUT_DONE : OUT_FAILED;
+}
+
+/* ---- the thread ---- */
+
+/* Until there is something to do, and it is time. packer->mutex is held. */
+static void wait_for_work(struct hf_packer *packer) {
+  while (!packer->closing) {
+    int64_t at_ms = packer->not_before_ms;
+    if (packer->wanted != WISH_NONE && hf_monotonic_ms() >= at_ms)
+      return;
+    struct timespec at = {(time_t)(at_ms / 1000), (long)(at_ms % 1000) * 1000000};
+    if (packer->wanted == WISH_NONE)
+      (void)pthread_cond_wait(&packer->wake, &packer->mutex);
+    else
+      (void)pthread_cond_timedwait(&packer->wake, &packer->mutex, &at);
+  }
+}
+
+/* packer->mutex is held. */
+static void take_outcome(struct hf_packer *packer, outcome out, wish how, const hf_error *error) {
+  uint64_t jitter = 0;
+  hf_id id;
+  switch (out) {
+  case OUT_DONE:
+    packer->failures = 0;
+    packer->not_before_ms = 0;
+    return;
+  case OUT_BUSY:
+    if (hf_id_make(&id, NULL) == HF_OK)
+      jitter = (uint64_t)id.bytes[sizeof id.bytes - 1] * LOOK_AGAIN_JITTER_MS / 256;
+    packer->not_before_ms = hf_monotonic_ms() + LOOK_AGAIN_MS + (int64_t)jitter;
+    break;
+  case OUT_FAILED: {
+    int64_t wait_ms = RETRY_FIRST_MS;
+    for (unsigned i = 0; i < packer->failures && wait_ms < HF_PACKER_RETRY_MS_MAX; i++)
+      wait_ms *= 2;
+    if (wait_ms > HF_PACKER_RETRY_MS_MAX)
+      wait_ms = HF_PACKER_RETRY_MS_MAX;
+    packer->failures++;
+    packer->not_before_ms = hf_monotonic_ms() + wait_ms;
+    packer->news = *error;
+    packer->news_of = how;
+    break;
+  }
+  }
+  if (packer->wanted < how)
+    packer->wanted = how; /* again, when it is time */
+}
+
+static void *packer_main(void *argument) {
+  hf_store *store = argument;
+  struct hf_packer *packer = store->packer;
+  (void)pthread_mutex_lock(&packer->mutex);
+  for (;;) {
+    wait_for_work(packer);
+    wish how = packer->wanted;
+    int closing = packer->closing;
+    if (closing && (how == WISH_NONE || packer->not_before_ms > hf_monotonic_ms()))
+      break;
+    packer->wanted = WISH_NONE;
+    (void)pthread_mutex_unlock(&packer->mutex);
+    hf_error error = HF_ERROR_INIT;
+    outcome out = work(store, packer, how, closing, &error);
+    (void)pthread_mutex_lock(&packer->mutex);
+    take_outcome(packer, out, how, &error);
+  }
+  (void)pthread_mutex_unlock(&packer->mutex);
+  return NULL;
+}
+
+/* With every signal blocked: those of the program are its own threads'. */
+static int start_thread(hf_store *store) {
+  sigset_t all;
+  sigset_t before;
+  (void)sigfillset(&all);
+  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+    return 0;
+  int failed = pthread_create(&store->packer->thread, NULL, packer_main, store);
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return failed == 0;
+}
+
+/* ---- from the caller's threads ---- */
+
+static void tell(hf_store *store) {
+  struct hf_packer *packer = store->packer;
+  (void)pthread_mutex_lock(&packer->mutex);
+  hf_error news = packer->news;
+  packer->news = (hf_error)HF_ERROR_INIT;
+  int is_warning = news.code != 0 && packer->news_of == WISH_OWN && !packer->told;
+  packer->told |= is_warning;
+  (void)pthread_mutex_unlock(&packer->mutex);
+  if (news.code == 0)
+    return;
+  hf_store_name_in_error(store, &news);
+  hf_store_log(store, is_warning ? HF_LOG_WARNING : HF_LOG_INFO,
+               "%s: %s (packing is tried again later; what is saved stays where it is, and saving "
+               "does not depend on it)",
+               news.place, news.message);
+}
+
+void hf_packer_committed(hf_store *store, uint64_t last) {
+  uint64_t full = last / HF_TILE_RECORDS;
+  uint64_t tiles = atomic_load(&store->tiles_seen);
+  if (!store->packs || full <= tiles)
+    return;
+  wish how = last % HF_TILE_RECORDS == 0 ? WISH_OWN : full - tiles >= 2 ? WISH_OTHERS : WISH_NONE;
+  if (how == WISH_NONE)
+    return;
+  if (store->packer == NULL)
+    store->packer = packer_new();
+  struct hf_packer *packer = store->packer;
+  if (packer == NULL)
+    return; /* no memory: the next one who saves */
+  (void)pthread_mutex_lock(&packer->mutex);
+  if (packer->wanted < how)
+    packer->wanted = how;
+  packer->last = last;
+  (void)pthread_cond_signal(&packer->wake);
+  (void)pthread_mutex_unlock(&packer->mutex);
+  if (!packer->has_thread)
+    packer->has_thread = start_thread(store);
+  tell(store);
+}
+
+void hf_packer_close(hf_store *store) {
+  struct hf_packer *packer = store->packer;
+  if (packer == NULL)
+    return;
+  if (store->owner_pid == getpid()) {
+    (void)pthread_mutex_lock(&packer->mutex);
+    packer->closing = 1;
+    packer->close_tiles_left = packer->wanted == WISH_OTHERS ? 1 : HF_PACKER_CLOSE_TILES;
+    (void)pthread_cond_signal(&packer->wake);
+    (void)pthread_mutex_unlock(&packer->mutex);
+    if (packer->has_thread)
+      (void)pthread_join(packer->thread, NULL);
+    tell(store);
+    (void)pthread_cond_destroy(&packer->wake);
+    (void)pthread_mutex_destroy(&packer->mutex);
+  }
+  free(packer); /* a child's copy may be locked by a thread that it does not have */
+  store->packer = NULL;
+}

@@ -1,0 +1,36 @@
+/* Packing by itself: a thread of a handle that saves, made when a full tile stands unpacked.
+ *
+ * Who packs: the handle whose record completed the tile; any other only where two full tiles or
+ * more stand unpacked, for then that one has died, or cannot. So that not everyone does then, one a
+ * host at a time: a lock that is only politeness, and passed over where its holder does not get on.
+ * Safety rests on none of this (core/tile_pack.c).
+ *
+ * Between two tiles it rests HF_PACKER_REST_TIMES as long as the last one took: where files are
+ * freed slowly (ext4 mounted with discard: 1 ms each, seen on Linux 6.18) those who save wait for
+ * it. So it falls behind where very many save, and catches up afterwards.
+ *
+ * It changes no answer. Its first error is a warning in the caller's log, told by a thread of the
+ * caller's; after errors it waits, longer each time. hf_close gives it HF_PACKER_CLOSE_TILES more
+ * tiles, one where others should have done it. Killed at any instant it leaves what tile_pack.c
+ * says. A forked child has no such thread: only the process that opened the handle ends it. */
+#ifndef HF_CORE_PACKER_H
+#define HF_CORE_PACKER_H
+
+#include "store.h"
+
+enum {
+  HF_PACKER_CLOSE_TILES = 2, /* that hf_close waits for, at most */
+  HF_PACKER_REST_TIMES = 9,
+  HF_PACKER_REST_MS_MAX = 4000,
+  HF_PACKER_STUCK_MS = 8000, /* tile/mark has not moved for so long: the lock's holder is stopped */
+  HF_PACKER_NEAR_TILES = 16, /* where more are loose, log/ is not listed for leftovers */
+  HF_PACKER_RETRY_MS_MAX = 600000,
+};
+
+/* This handle has committed up to `last`; only the leader calls it. No mutex is held. */
+void hf_packer_committed(hf_store *store, uint64_t last);
+
+/* Ends the thread, and tells what is untold. The first thing that hf_close does. */
+void hf_packer_close(hf_store *store);
+
+#endif
