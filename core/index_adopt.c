@@ -7,54 +7,61 @@
 
 #include "banned.h"
 
-/* Files that could not be read again and again are left alone: the records are there. */
-enum { INDEX_FAILURES_MAX = 2 };
+enum {
+  /* Files that could not be read again and again are left alone: the records are there. */
+  INDEX_FAILURES_MAX = 2,
+  /* Looks at the mark, where a file that it told of was merged into another meanwhile. */
+  INDEX_TRIES_MAX = 4
+};
 
-static hf_index *take_old(hf_index_set *old, unsigned level, uint64_t number) {
-  for (size_t i = 0; i < old->count; i++)
-    if (old->file[i] != NULL && old->file[i]->header.level == level &&
-        old->file[i]->header.number == number)
-      return hf_take(old->file[i]);
+static hf_index *find(const hf_index_set *set, unsigned level, uint64_t number) {
+  for (size_t i = 0; set != NULL && i < set->count; i++)
+    if (set->file[i]->header.level == level && set->file[i]->header.number == number)
+      return set->file[i];
   return NULL;
 }
 
+/* Frees a set, but not the files that the other one has as well. */
+static void drop(hf_index_set *set, const hf_index_set *other) {
+  if (set == NULL)
+    return;
+  for (size_t i = 0; i < set->count; i++)
+    if (find(other, set->file[i]->header.level, set->file[i]->header.number) == NULL)
+      hf_index_close(set->file[i]);
+  free(set->file);
+  free(set);
+}
+
 static int add_file(hf_index_set *set, hf_index *index, hf_error *reterr) {
-  hf_index **file = realloc(set->file, (set->count + 1) * sizeof *file);
-  if (file == NULL) {
-    hf_index_close(index);
+  hf_index **file = realloc(set->file, (set->count + 1) * sizeof(hf_index *));
+  if (file == NULL)
     return hf_err_nomem(reterr);
-  }
   set->file = file;
   set->file[set->count++] = index;
   set->records = index->first + index->header.count - 1;
   return HF_OK;
 }
 
-/* The files for the first `tiles` tiles, as far as they are usable; those that are open already are
- * taken out of `old`. */
-static int open_set(hf_store *store, uint64_t tiles, hf_index_set *old, hf_index_set *set,
+/* Adds the files for the first `tiles` tiles; those that `old` has are not opened again. 1; 0: one
+ * is not usable, reterr says why, and the set ends before it; negative. */
+static int open_set(hf_store *store, uint64_t tiles, const hf_index_set *old, hf_index_set *set,
                     hf_error *reterr) {
   while (set->records / HF_TILE_RECORDS < tiles) {
     unsigned level = 0;
     uint64_t number = 0;
     hf_index_covering(set->records / HF_TILE_RECORDS, tiles, &level, &number);
-    hf_index *index = take_old(old, level, number);
-    hf_error why = HF_ERROR_INIT;
-    int got = index != NULL ? 1 : hf_index_open(store, level, number, &index, &why);
-    if (got < 0)
-      return hf_err_nomem(reterr);
-    if (got == 0) {
-      hf_store_log(store, HF_LOG_INFO,
-                   "%s: %s; its records are read instead (holdfast verify --repair, then holdfast "
-                   "pack, make it anew)",
-                   why.place, why.message);
-      return HF_OK;
-    }
+    hf_index *index = find(old, level, number);
+    int is_old = index != NULL;
+    int got = is_old ? 1 : hf_index_open(store, level, number, &index, reterr);
+    if (got != 1)
+      return got;
     int status = add_file(set, index, reterr);
+    if (status != HF_OK && !is_old)
+      hf_index_close(index);
     if (status != HF_OK)
       return status;
   }
-  return HF_OK;
+  return 1;
 }
 
 static void take_headers(hf_view *view, const hf_index_set *set) {
@@ -75,42 +82,58 @@ static void take_headers(hf_view *view, const hf_index_set *set) {
     view->unknown_count = unknown_count;
 }
 
-static int adopt(hf_store *store, uint64_t tiles, hf_error *reterr) {
+/* The view goes over to the set, which covers more than its present one. */
+static int use(hf_store *store, hf_index_set *set, hf_error *reterr) {
   hf_view *view = &store->view;
-  hf_index_set *set = calloc(1, sizeof *set);
-  hf_index_set nothing = {0};
-  if (set == NULL)
+  if (hf_view_rebase(view, set->records) != HF_OK)
     return hf_err_nomem(reterr);
-  hf_index_set *old = view->index != NULL ? view->index : &nothing;
-  int status = open_set(store, tiles, old, set, reterr);
-  if (status == HF_OK && set->records > view->base)
-    status = hf_view_rebase(view, set->records) == HF_OK ? HF_OK : hf_err_nomem(reterr);
-  else if (view->index != NULL) { /* it stays: what was taken out of it goes back */
-    for (size_t i = 0; i < set->count; i++)
-      for (size_t j = 0; j < old->count; j++)
-        if (old->file[j] == NULL && set->file[i] != NULL)
-          old->file[j] = hf_take(set->file[i]);
-    status = status == HF_OK ? 1 : status;
-  }
-  if (status != HF_OK || set->records == 0) {
-    hf_index_set_free(set);
-    free(set);
-    return status < 0 ? status : HF_OK;
-  }
   take_headers(view, set);
   if (view->head < set->records)
     view->head = set->records;
   if (store->durable_head < set->records) /* tile/mark tells of them */
     store->durable_head = set->records;
-  if (view->index != NULL)
-    hf_index_set_free(view->index);
-  free(view->index);
+  drop(view->index, set);
   view->index = set;
   return HF_OK;
 }
 
+/* 1; 0: not all of these tiles, reterr says why; negative. */
+static int adopt(hf_store *store, uint64_t tiles, hf_error *reterr) {
+  hf_index_set *set = calloc(1, sizeof *set);
+  if (set == NULL)
+    return hf_err_nomem(reterr);
+  int got = open_set(store, tiles, store->view.index, set, reterr);
+  int status = got >= 0 && set->records > store->view.base ? use(store, set, reterr) : got;
+  if (store->view.index != set)
+    drop(set, store->view.index);
+  return status < 0 ? status : got;
+}
+
+static int adopt_up_to(hf_store *store, uint64_t tiles, hf_error *reterr) {
+  hf_error why = HF_ERROR_INIT;
+  uint64_t before = UINT64_MAX;
+  for (int i = 0; i < INDEX_TRIES_MAX; i++) {
+    uint64_t indexed = 0;
+    int got = hf_index_mark_length(store, &indexed, &why) == HF_OK;
+    indexed = indexed < tiles ? indexed : tiles;
+    if (!got || indexed == before)
+      break;
+    if (indexed * HF_TILE_RECORDS > store->view.base)
+      got = adopt(store, indexed, &why);
+    if (got == 1)
+      return HF_OK;
+    if (got < 0)
+      return hf_err_nomem(reterr);
+    before = indexed;
+  }
+  hf_store_log(store, HF_LOG_INFO,
+               "%s: %s; records are read instead (holdfast verify --repair, then holdfast pack, "
+               "make the indexes anew)",
+               why.place, why.message);
+  return HF_OK;
+}
+
 int hf_index_adopt(hf_store *store, uint64_t tiles, hf_error *reterr) {
-  uint64_t indexed = 0;
   if (store->view.index_failed) {
     hf_view_free(&store->view); /* read anew, with the files that there are by now */
     store->index_seen_tiles = 0;
@@ -118,17 +141,6 @@ int hf_index_adopt(hf_store *store, uint64_t tiles, hf_error *reterr) {
   }
   if (tiles <= store->index_seen_tiles || store->index_failures > INDEX_FAILURES_MAX)
     return HF_OK;
-  hf_error why = HF_ERROR_INIT;
-  int status = hf_index_mark_length(store, &indexed, &why);
-  if (status != HF_OK) {
-    hf_store_log(store, HF_LOG_INFO, "%s: %s", why.place, why.message);
-    return HF_OK;
-  }
-  if (indexed > tiles)
-    indexed = tiles;
-  if (indexed * HF_TILE_RECORDS > store->view.base)
-    status = adopt(store, indexed, reterr);
-  if (status == HF_OK && indexed == tiles)
-    store->index_seen_tiles = tiles;
-  return status;
+  store->index_seen_tiles = tiles; /* what is indexed later is taken with the next tile */
+  return adopt_up_to(store, tiles, reterr);
 }

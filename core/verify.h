@@ -250,4 +250,7 @@ int hf_verify_document(hf_verify_work *work, uint64_t seq, const char *path, con
 int hf_verify_id_add(hf_verify_work *work, const hf_id *id, uint64_t seq, hf_error *reterr);
 int hf_verify_ids(hf_verify_work *work, hf_error *reterr);
 
+/* The indexes (verify_index.c). */
+int hf_verify_index(hf_verify_work *work, hf_error *reterr);
+
 #endif

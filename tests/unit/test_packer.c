@@ -10,7 +10,9 @@ START_TEST(who_completes_a_tile_packs_it) {
     ck_assert(!is_loose(seq));
   /* its own rows are read from the tile, without a look at a name that is free */
   (void)pthread_mutex_lock(&store->view_mutex);
-  ck_assert_int_eq(hf_view_row(&store->view, 3)->in_tile, 1);
+  hf_row row;
+  ck_assert_int_eq(hf_view_row(&store->view, 3, &row, NULL), HF_OK);
+  ck_assert_int_eq(row.in_tile, 1);
   (void)pthread_mutex_unlock(&store->view_mutex);
   hf_record *record = NULL;
   for (uint64_t seq = 1; seq <= T; seq++) {
