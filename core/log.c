@@ -170,7 +170,7 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
   uint64_t first = store->view.head + 1;
   hf_autobuf text = {0};
   int got = 0;
-  int status;
+  int status = HF_OK;
   if (hf_tile_of(first) >= *tiles) {
     got = read_loose(store, first, &text, reterr);
     if (got < 0)
@@ -178,7 +178,8 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
     if (got == 0 && !must_exist)
       return 0;
     /* found or not: what a tile covers by now is read from the tile */
-    status = hf_tile_mark_length(store, tiles, reterr);
+    if (!HF_PLANTED(BELIEVE_LOOSE))
+      status = hf_tile_mark_length(store, tiles, reterr);
     if (status != HF_OK)
       return status;
   }
@@ -248,7 +249,7 @@ static int read_on(hf_store *store, uint64_t *tiles, uint64_t marked, hf_error *
       return hf_err_nomem(reterr);
     all->count = 0;
     int status = pile_up(store, *tiles, marked, all, reterr);
-    if (status == HF_OK && all->count > 0)
+    if (status == HF_OK && all->count > 0 && !HF_PLANTED(BELIEVE_LOOSE))
       status = hf_tile_mark_length(store, tiles, reterr);
     for (size_t i = 0; i < all->count && status == HF_OK; i++) {
       if (hf_tile_of(all->file[i].first) < *tiles)
@@ -256,10 +257,10 @@ static int read_on(hf_store *store, uint64_t *tiles, uint64_t marked, hf_error *
       status = append_lines(store, all->file[i].first, all->file[i].text.data, &all->file[i].lines,
                             reterr);
     }
-    if (status != HF_OK)
+    if (status != HF_OK || store->view.head > before)
       return status;
   }
-  return store->view.head > before ? HF_OK : read_next(store, tiles, 1, reterr);
+  return read_next(store, tiles, 1, reterr);
 }
 
 /* Local filesystems: names beyond the mark may be probed. */

@@ -33,6 +33,15 @@ local function give(new_owner, info, hold_ms, wanted)
   return token, hint
 end
 
+-- Tells who is first in the queue that its turn comes next.
+local function tell_next()
+  local first = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
+  local next_owner, channel = string.match(first or '', '^([^|]*)|([^|]*)|')
+  if next_owner and channel ~= '' then
+    redis.call('PUBLISH', wake .. channel, next_owner .. '|soon')
+  end
+end
+
 -- Gives the lock, which is free, to the first waiter that still listens. One whose connection is
 -- gone is heard by nobody: it is passed over at once.
 local function give_next()
@@ -48,6 +57,7 @@ local function give_next()
       local token, hint = give(new_owner, info, hold_ms, wanted)
       local said = string.format('%s|%.0f|%.0f|%d|%.0f', new_owner, token, hint, hold_ms, now_ms)
       if redis.call('PUBLISH', wake .. channel, said) > 0 then
+        tell_next()
         return
       end
       redis.call('DEL', KEYS[1])

@@ -23,6 +23,8 @@ TESTS = {
     "TRUST_LINK": ["fault_shared", "--case", "ignored-existing"],
     "LOOK_THEN_UNLINK": ["fault_shared", "--case", "committed-meanwhile"],
     "IGNORE_TILE": ["fault_shared", "--case", "packed-away"],
+    "BELIEVE_LOOSE": ["fault_shared", "--case", "name-used-again"],
+    "WRITE_ANY_MARK": ["fault_shared", "--case", "mark-replaced"],
     "IGNORE_END": ["fault_shared", "--case", "ended"],
     "RENAME_OVERWRITES": ["fault_shared", "--case", "overtaken"],
     "IGNORE_DEADLINE": ["fault_locker_deadline"],
