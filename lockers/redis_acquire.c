@@ -49,7 +49,7 @@ typedef struct wish {
   int64_t asked_ms;
   int64_t server_ms;
   int64_t ends_in_ms; /* of the present holder's lease */
-  int is_next;        /* first in the queue, by that answer */
+  int is_next;        /* nobody else is in the queue, by that answer */
   const hf_grant *wanted;
   hf_lock_holder holder;
 } wish;
@@ -84,7 +84,7 @@ static void read_busy(wish *w, const redisReply *reply, int64_t asked_ms) {
   w->asked_ms = asked_ms;
   w->ends_in_ms = hf_redis_reply_number(reply, 1);
   w->server_ms = hf_redis_reply_number(reply, 5);
-  w->is_next = hf_redis_reply_number(reply, 6) == 0;
+  w->is_next = hf_redis_reply_number(reply, 6) == 1;
   learn_clock(w->pair, w->server_ms);
   int64_t until_ms = w->ends_in_ms > 0 ? w->server_ms + w->ends_in_ms : 0;
   hf_redis_describe_holder(hf_redis_reply_text(reply, 4), (uint64_t)hf_redis_reply_number(reply, 2),
