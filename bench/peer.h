@@ -38,6 +38,9 @@ extern const hf_bench_peer hf_bench_sqlite;
  * peer is used. */
 extern int hf_bench_group_derived;
 
+/* What making the documents of a history has taken, which is no part of saving them. */
+extern int64_t hf_bench_making_us;
+
 /* For a filesystem that hosts share. Set before the first peer is used. */
 extern const char *hf_bench_locker;         /* of Holdfast's store; default "flock" */
 extern const char *hf_bench_config;         /* Holdfast's configuration file, or NULL */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <holdfast/holdfast.h>
 
@@ -9,7 +10,15 @@ int hf_bench_group_derived = 1;
 const char *hf_bench_locker = "flock";
 const char *hf_bench_config;
 
+int64_t hf_bench_making_us;
+
 static hf_config *config; /* once loaded, kept until the process ends */
+
+static int64_t now_us(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
 
 static int failed(const char *what, const hf_error *e, char *error) {
   (void)snprintf(error, HF_BENCH_TEXT_BYTES_MAX, "holdfast: %s: %s: %.300s (%.80s)", what,
@@ -62,10 +71,12 @@ static int fill(hf_store *store, uint64_t history, char *error) {
   hf_error e = HF_ERROR_INIT;
   for (uint64_t at = 0; at < history && status == HF_OK;) {
     size_t count = 0;
+    int64_t began_us = now_us();
     for (; count < HF_BATCH_MAX && at < history; count++, at++) {
       hf_bench_document_make(at, &documents[count]);
       request_fill(&documents[count], dims[count], &requests[count]);
     }
+    hf_bench_making_us += now_us() - began_us;
     status = hf_save_batch(store, requests, count, -1, saved, &e);
   }
   free(documents);

@@ -17,17 +17,30 @@
 
 #include "banned.h"
 
-int hf_attempt_begin(hf_attempt *attempt, int64_t timeout_ms, hf_error *reterr) {
+hf_moment hf_moment_now(int64_t timeout_ms) {
+  return (hf_moment){hf_realtime_us(), hf_deadline_ms(timeout_ms), (uint64_t)getpid()};
+}
+
+void hf_attempt_begin(hf_attempt *attempt, const hf_moment *now, const hf_id *id) {
   pthread_condattr_t attributes;
   memset(attempt, 0, sizeof *attempt);
-  attempt->deadline_ms = hf_deadline_ms(timeout_ms);
+  attempt->deadline_ms = now->deadline_ms;
   (void)pthread_condattr_init(&attributes); /* neither can fail on Linux */
   (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   (void)pthread_cond_init(&attempt->wake, &attributes);
   (void)pthread_condattr_destroy(&attributes);
-  int status = hf_id_make(&attempt->line.id, reterr);
-  if (status == HF_OK)
-    hf_id_format(&attempt->line.id, attempt->id_text);
+  attempt->line.id = *id;
+  attempt->line.pid = now->pid;
+  hf_id_format(&attempt->line.id, attempt->id_text);
+}
+
+/* One of its own, with a new id. */
+static int begin_alone(hf_attempt *attempt, int64_t timeout_ms, hf_moment *ret_now,
+                       hf_error *reterr) {
+  hf_id id = {{0}};
+  *ret_now = hf_moment_now(timeout_ms);
+  int status = hf_ids_make(ret_now->unix_us, &id, 1, reterr);
+  hf_attempt_begin(attempt, ret_now, &id);
   return status;
 }
 
@@ -68,14 +81,14 @@ void hf_attempt_cancel_behind(hf_attempt *attempt) {
   hf_attempt_decide(attempt, HF_ECANCELLED, &error);
 }
 
-static int add_times(hf_store *store, const char *timestamp, hf_attempt *attempt,
-                     hf_error *reterr) {
-  char now[HF_RFC3339_BYTES];
+static int add_times(hf_store *store, const char *timestamp, const hf_moment *now,
+                     hf_attempt *attempt, hf_error *reterr) {
+  char at[HF_RFC3339_BYTES];
   int64_t parsed_us;
-  hf_rfc3339_from_us(hf_realtime_us(), now);
-  (void)hf_json_add_string(&attempt->at, now, strlen(now));
+  hf_rfc3339_from_us(now->unix_us, at);
+  (void)hf_json_add_string(&attempt->at, at, strlen(at));
   if (timestamp == NULL)
-    timestamp = now;
+    timestamp = at;
   if (timestamp[0] != '\0') {
     size_t bytes = strnlen(timestamp, HF_TIMESTAMP_BYTES_MAX + 1);
     if (bytes > HF_TIMESTAMP_BYTES_MAX || hf_timestamp_parse(timestamp, bytes, &parsed_us) != 0)
@@ -86,7 +99,6 @@ static int add_times(hf_store *store, const char *timestamp, hf_attempt *attempt
   }
   attempt->line.at = hf_piece_of(&attempt->at);
   attempt->line.host = (hf_piece){store->host, strlen(store->host)};
-  attempt->line.pid = (uint64_t)getpid();
   return attempt->at.failed != 0 || attempt->ts.failed != 0 ? hf_err_nomem(reterr) : HF_OK;
 }
 
@@ -157,11 +169,10 @@ static int add_id(const hf_save_request *request, hf_attempt *attempt, hf_error 
   return HF_OK;
 }
 
-int hf_attempt_from_request(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
-                            hf_attempt *attempt, hf_error *reterr) {
-  int status = hf_attempt_begin(attempt, timeout_ms, reterr);
-  if (status == HF_OK)
-    status = add_id(request, attempt, reterr);
+int hf_attempt_from_request(hf_store *store, const hf_save_request *request, const hf_moment *now,
+                            const hf_id *id, hf_attempt *attempt, hf_error *reterr) {
+  hf_attempt_begin(attempt, now, id);
+  int status = add_id(request, attempt, reterr);
   if (status == HF_OK)
     status = hf_keytext_make(&request->key, &attempt->key, reterr);
   if (status == HF_OK)
@@ -169,7 +180,7 @@ int hf_attempt_from_request(hf_store *store, const hf_save_request *request, int
   if (status == HF_OK)
     status = add_group(request, attempt, reterr);
   if (status == HF_OK)
-    status = add_times(store, request->timestamp, attempt, reterr);
+    status = add_times(store, request->timestamp, now, attempt, reterr);
   if (status != HF_OK)
     return status;
   attempt->line.op = HF_OP_SAVE;
@@ -186,9 +197,10 @@ int hf_attempt_from_request(hf_store *store, const hf_save_request *request, int
 
 int hf_attempt_to_end(hf_store *store, const hf_id *ends, const char *reason, int64_t timeout_ms,
                       hf_attempt *attempt, hf_error *reterr) {
-  int status = hf_attempt_begin(attempt, timeout_ms, reterr);
+  hf_moment now;
+  int status = begin_alone(attempt, timeout_ms, &now, reterr);
   if (status == HF_OK)
-    status = add_times(store, "", attempt, reterr);
+    status = add_times(store, "", &now, attempt, reterr);
   if (status != HF_OK)
     return status;
   if (hf_json_add_string(&attempt->doc, reason, strlen(reason)) != 0)
@@ -202,9 +214,10 @@ int hf_attempt_to_end(hf_store *store, const hf_id *ends, const char *reason, in
 int hf_attempt_to_set_locker(hf_store *store, const char *scheme, int64_t timeout_ms,
                              hf_attempt *attempt, hf_error *reterr) {
   static const char publish[] = "\"publish\"";
-  int status = hf_attempt_begin(attempt, timeout_ms, reterr);
+  hf_moment now;
+  int status = begin_alone(attempt, timeout_ms, &now, reterr);
   if (status == HF_OK)
-    status = add_times(store, "", attempt, reterr);
+    status = add_times(store, "", &now, attempt, reterr);
   if (status != HF_OK)
     return status;
   if (hf_json_add_string(&attempt->doc, scheme, strlen(scheme)) != 0)

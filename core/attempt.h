@@ -45,13 +45,26 @@ typedef struct hf_attempt {
   pthread_cond_t wake;
 } hf_attempt;
 
-/* Zeroes it and makes an id. The caller frees it with hf_attempt_free, whatever comes after. */
-int hf_attempt_begin(hf_attempt *attempt, int64_t timeout_ms, hf_error *reterr);
+/* What the attempts of one call have in common: the system is asked for it once, however many they
+ * are. (256 records of a batch asked it 1,300 times, which is a matter where a system call is
+ * dear.)
+ */
+typedef struct hf_moment {
+  int64_t unix_us;
+  int64_t deadline_ms;
+  uint64_t pid;
+} hf_moment;
+
+hf_moment hf_moment_now(int64_t timeout_ms);
+
+/* Zeroes it and gives it the id. The caller frees it with hf_attempt_free, whatever comes after. */
+void hf_attempt_begin(hf_attempt *attempt, const hf_moment *now, const hf_id *id);
 void hf_attempt_free(hf_attempt *attempt);
 
-/* Checks a request and fills the attempt. */
+/* Checks a request and fills the attempt. id: a new one, for where the request gives none. */
 int hf_attempt_from_request(struct hf_store *store, const hf_save_request *request,
-                            int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr);
+                            const hf_moment *now, const hf_id *id, hf_attempt *attempt,
+                            hf_error *reterr);
 
 /* An attempt that ends another one: op "end". */
 int hf_attempt_to_end(struct hf_store *store, const hf_id *ends, const char *reason,

@@ -22,6 +22,8 @@ enum {
   FORGET_BACKOFF_BASE_US = 2000,
   FORGET_BACKOFF_CAP_US = 500000,
   FORGET_WAIT_MS = 5000,
+  PILE_FILES_MAX = 32,
+  PILE_BYTES = 4 * 1024 * 1024, /* that are in memory at once; one file more may come on top */
 };
 
 static const char scratch_text[] = "scratch: not a record\n";
@@ -101,6 +103,25 @@ static int append_line(hf_store *store, const char *text, const hf_lines *lines,
   return HF_OK;
 }
 
+static int append_lines(hf_store *store, uint64_t first, const char *text, const hf_lines *lines,
+                        hf_error *reterr) {
+  if (hf_view_reserve(&store->view, lines->count) != HF_OK)
+    return hf_err_nomem(reterr);
+  int status = HF_OK;
+  for (size_t i = 0; i < lines->count && status == HF_OK; i++) {
+    hf_place place = {first, 0, 0, 0, i == 0};
+    status = append_line(store, text, lines, i, place, reterr);
+  }
+  return status;
+}
+
+static int is_intact(const hf_lines *lines) {
+  for (size_t i = 0; i < lines->count; i++)
+    if (!lines->line[i].intact)
+      return 0;
+  return lines->count > 0;
+}
+
 /* Appends a loose file's records; text NULL: it is lost. */
 static int append_loose(hf_store *store, uint64_t first, const hf_buf *text, hf_error *reterr) {
   hf_lines lines;
@@ -109,10 +130,8 @@ static int append_loose(hf_store *store, uint64_t first, const hf_buf *text, hf_
   int status = HF_OK;
   if (text != NULL)
     hf_lines_split(text->data, text->used, 0, &lines);
-  int intact = text != NULL && lines.count > 0;
-  for (size_t i = 0; intact && i < lines.count; i++)
-    intact = lines.line[i].intact;
-  if (!intact) { /* then only the mark knows how many records there were */
+  if (text == NULL ||
+      !is_intact(&lines)) { /* then only the mark knows how many records there were */
     status = hf_log_expected(store, first, &expected, &exact, reterr);
     if (status != HF_OK)
       return status;
@@ -121,13 +140,7 @@ static int append_loose(hf_store *store, uint64_t first, const hf_buf *text, hf_
     hf_lines_split(text != NULL ? text->data : "", text != NULL ? text->used : 0,
                    expected == 0 ? 1 : expected, &lines);
   }
-  if (hf_view_reserve(&store->view, lines.count) != HF_OK)
-    return hf_err_nomem(reterr);
-  for (size_t i = 0; i < lines.count && status == HF_OK; i++) {
-    hf_place place = {first, 0, 0, 0, i == 0};
-    status = append_line(store, text != NULL ? text->data : NULL, &lines, i, place, reterr);
-  }
-  return status;
+  return append_lines(store, first, text != NULL ? text->data : NULL, &lines, reterr);
 }
 
 static int append_tile(hf_store *store, uint64_t tile, hf_error *reterr) {
@@ -158,7 +171,7 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
   uint64_t first = store->view.head + 1;
   hf_autobuf text = {0};
   int got = 0;
-  int status;
+  int status = HF_OK;
   if (hf_tile_of(first) >= *tiles || HF_PLANTED(TILE_NOT_PREFERRED)) {
     got = read_loose(store, first, &text, reterr);
     if (got < 0)
@@ -166,7 +179,8 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
     if (got == 0 && !must_exist)
       return 0;
     /* found or not: what a tile covers by now is read from the tile */
-    status = hf_tile_mark_length(store, tiles, reterr);
+    if (!HF_PLANTED(BELIEVE_LOOSE))
+      status = hf_tile_mark_length(store, tiles, reterr);
     if (status != HF_OK)
       return status;
   }
@@ -180,6 +194,74 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
     status = append_loose(store, first, got == 1 ? &text : NULL, reterr);
   }
   return status == HF_OK ? 1 : status;
+}
+
+/* Loose files that follow each other, read and not yet believed. */
+typedef struct pile {
+  struct {
+    uint64_t first;
+    hf_buf text;
+    hf_lines lines;
+  } file[PILE_FILES_MAX];
+  size_t count;
+} pile;
+
+static void pile_free(pile **all) {
+  for (size_t i = 0; *all != NULL && i < (*all)->count; i++)
+    hf_buf_free(&(*all)->file[i].text);
+  free(*all);
+}
+
+/* Reads loose files from head + 1 on, up to `marked`, as long as each is there and intact: where
+ * one is not, read_next has more to say. */
+static int pile_up(hf_store *store, uint64_t tiles, uint64_t marked, pile *all, hf_error *reterr) {
+  uint64_t first = store->view.head + 1;
+  size_t bytes = 0;
+  while (all->count < PILE_FILES_MAX && bytes < PILE_BYTES && first <= marked &&
+         hf_tile_of(first) >= tiles) {
+    hf_buf *text = &all->file[all->count].text;
+    hf_lines *lines = &all->file[all->count].lines;
+    memset(text, 0, sizeof *text);
+    all->file[all->count++].first = first;
+    int got = read_loose(store, first, text, reterr);
+    if (got < 0)
+      return got;
+    if (got == 1)
+      hf_lines_split(text->data, text->used, 0, lines);
+    if (got == 0 || !is_intact(lines)) {
+      hf_buf_free(&all->file[--all->count].text);
+      break;
+    }
+    bytes += text->used;
+    first += lines->count;
+  }
+  return HF_OK;
+}
+
+/* Reads what follows, at least one file or tile of it. Shared filesystems: each look at tile/mark
+ * asks the server, so it is looked at once behind several loose names: what a tile covers by then
+ * is read from the tile. */
+static int read_on(hf_store *store, uint64_t *tiles, uint64_t marked, hf_error *reterr) {
+  uint64_t before = store->view.head;
+  __attribute__((cleanup(pile_free))) pile *all = NULL;
+  if (store->shared && marked > before + 1) {
+    all = malloc(sizeof *all);
+    if (all == NULL)
+      return hf_err_nomem(reterr);
+    all->count = 0;
+    int status = pile_up(store, *tiles, marked, all, reterr);
+    if (status == HF_OK && all->count > 0 && !HF_PLANTED(BELIEVE_LOOSE))
+      status = hf_tile_mark_length(store, tiles, reterr);
+    for (size_t i = 0; i < all->count && status == HF_OK; i++) {
+      if (hf_tile_of(all->file[i].first) < *tiles)
+        break;
+      status = append_lines(store, all->file[i].first, all->file[i].text.data, &all->file[i].lines,
+                            reterr);
+    }
+    if (status != HF_OK || store->view.head > before)
+      return status;
+  }
+  return read_next(store, tiles, 1, reterr);
 }
 
 /* Local filesystems: names beyond the mark may be probed. */
@@ -223,27 +305,36 @@ static int look_by_names(hf_store *store, uint64_t *tiles, hf_error *reterr) {
   return got;
 }
 
+/* On a shared filesystem a look at tile/mark is a request of its own, and spared where log/mark
+ * tells that nothing is new: who packs a tile makes log/mark durable over it before tile/mark tells
+ * of it, so tile/mark never knows of a record that log/mark does not. A log/mark that was damaged
+ * shows another length than our head's; one that was lost whole is met by a handle that has read
+ * nothing yet. */
+static int is_up_to_date(const hf_store *store, uint64_t marked) {
+  return store->shared && marked == store->view.head && marked > 0 && !store->view.index_failed;
+}
+
 int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   uint64_t tiles = 0;
   uint64_t marked = 0;
-  int status = hf_tile_mark_length(store, &tiles, reterr);
-  if (status == HF_OK && store->shared && (flags & HF_REFRESH_UNDER_LOCK) == 0 &&
-      (HF_PLANTED(LOOK_EARLY) || HF_PLANTED(LOOK_BY_FOLDER)))
-    return look_by_names(store, &tiles, reterr);
-  if (status == HF_OK)
-    status = hf_mark_length(store, store->log_fd, store->log_mark_fd, "log/" HF_MARK_NAME, &marked,
-                            reterr);
+  if (store->shared && (flags & HF_REFRESH_UNDER_LOCK) == 0 &&
+      (HF_PLANTED(LOOK_EARLY) || HF_PLANTED(LOOK_BY_FOLDER))) {
+    int planted = hf_tile_mark_length(store, &tiles, reterr);
+    return planted == HF_OK ? look_by_names(store, &tiles, reterr) : planted;
+  }
+  int status = hf_log_look_at_mark(store, &marked, reterr);
+  if (status == HF_OK && !is_up_to_date(store, marked))
+    status = hf_tile_mark_length(store, &tiles, reterr);
   if (status != HF_OK)
     return status;
   status = hf_index_adopt(store, tiles, reterr);
   if (status != HF_OK)
     return status;
-  store->mark_length = marked;
   uint64_t exists = tiles * HF_TILE_RECORDS > marked ? tiles * HF_TILE_RECORDS : marked;
   while (store->view.head < exists) {
     if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
       keep_turn(store);
-    int got = read_next(store, &tiles, 1, reterr);
+    int got = read_on(store, &tiles, marked, reterr);
     if (got < 0)
       return got;
     if (store->durable_head < store->view.head) /* the mark covers it, or the file that it is in */

@@ -59,8 +59,11 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr);
  * view_mutex is held. */
 int hf_log_read_next(hf_store *store, hf_error *reterr);
 
-/* Extends log/mark over every row of the view (step 6). All their names are durable. view_mutex is
- * held. */
+/* The length of log/mark, looked at freshly, by its name. view_mutex is held. */
+int hf_log_look_at_mark(hf_store *store, uint64_t *ret_length, hf_error *reterr);
+
+/* Extends log/mark over every row of the view (step 6). All their names are durable, and the mark
+ * has been looked at in this turn. view_mutex is held. */
 int hf_log_extend_mark(hf_store *store, hf_error *reterr);
 
 /* Makes the name of every row of the view durable (step 5). Before a further one is linked, too: a

@@ -6,6 +6,7 @@
 #include "file.h"
 #include "log.h"
 #include "mark.h"
+#include "plant.h"
 #include "sys.h"
 
 #include "banned.h"
@@ -34,23 +35,39 @@ static void close_unless_kept(int fd, int kept_fd) {
     (void)hf_sys_close(fd); /* only read: nothing can be lost */
 }
 
-int hf_mark_length(hf_store *store, int dirfd, int kept_fd, const char *place, uint64_t *ret_length,
+static int examine(hf_store *store, int dirfd, int kept_fd, const char *place, struct stat *ret_st,
                    hf_error *reterr) {
   int fd = -1;
-  struct stat st;
   int status = hf_mark_open(store, dirfd, kept_fd, place, &fd, reterr);
   if (status != HF_OK)
     return status;
-  if (hf_sys_fstat(fd, &st) != 0)
+  if (hf_sys_fstat(fd, ret_st) != 0)
     status = hf_err_sys(reterr, HF_EIO, errno, place, "cannot examine the mark");
-  else if (!S_ISREG(st.st_mode))
+  else if (!S_ISREG(ret_st->st_mode))
     status = hf_err(reterr, HF_EDAMAGED, place,
                     "the mark must be here, and something else is; holdfast verify --repair puts "
                     "it right");
-  else
-    *ret_length = (uint64_t)st.st_size;
   close_unless_kept(fd, kept_fd);
   return status;
+}
+
+int hf_mark_length(hf_store *store, int dirfd, int kept_fd, const char *place, uint64_t *ret_length,
+                   hf_error *reterr) {
+  struct stat st;
+  int status = examine(store, dirfd, kept_fd, place, &st, reterr);
+  if (status == HF_OK)
+    *ret_length = (uint64_t)st.st_size;
+  return status;
+}
+
+int hf_log_look_at_mark(hf_store *store, uint64_t *ret_length, hf_error *reterr) {
+  struct stat st;
+  int status = examine(store, store->log_fd, store->log_mark_fd, mark_place, &st, reterr);
+  if (status != HF_OK)
+    return status;
+  store->log_mark_seen = (hf_file_name){st.st_dev, st.st_ino};
+  store->mark_length = *ret_length = (uint64_t)st.st_size;
+  return HF_OK;
 }
 
 int hf_log_expected(hf_store *store, uint64_t first, size_t *ret_count, int *ret_exact,
@@ -112,18 +129,45 @@ static int write_marks(hf_store *store, int fd, uint64_t from, hf_error *reterr)
   return HF_OK;
 }
 
-int hf_log_extend_mark(hf_store *store, hf_error *reterr) {
-  if (store->mark_length >= store->view.head)
-    return HF_OK;
+static int write_durably(hf_store *store, int fd, hf_error *reterr) {
+  int status = write_marks(store, fd, store->mark_length, reterr);
+  if (status == HF_OK && store->shared && hf_sys_fsync(fd) != 0)
+    status = hf_err_sys(reterr, HF_EIO, errno, mark_place, "fsync of the mark failed");
+  return status;
+}
+
+/* By the descriptor that is kept open, which spares a shared filesystem an open: to write at a
+ * given place needs no fresh look at what is there. What it does need is that the file is the one
+ * that readers open: every extension follows a look by name (hf_log_look_at_mark), and the two are
+ * compared. Where the write or its fsync fails (a server that has lost what this client had open),
+ * the descriptor is not used again, and the caller writes all of it anew by another one. */
+static int write_by_pin(hf_store *store) {
+  int is_same = store->log_mark_pin.inode == store->log_mark_seen.inode &&
+                store->log_mark_pin.device == store->log_mark_seen.device;
+  if (!store->may_write_by_pin)
+    return 0;
+  if ((is_same || HF_PLANTED(WRITE_ANY_MARK)) &&
+      write_durably(store, store->log_mark_pin_fd, NULL) == HF_OK)
+    return 1;
+  hf_store_pin_log_mark(store);
+  return 0;
+}
+
+static int write_by_name(hf_store *store, hf_error *reterr) {
   int fd = -1;
   int status = open_to_write(store, &fd, reterr);
   if (status != HF_OK)
     return status;
-  status = write_marks(store, fd, store->mark_length, reterr);
-  if (status == HF_OK && store->shared && hf_sys_fsync(fd) != 0)
-    status = hf_err_sys(reterr, HF_EIO, errno, mark_place, "fsync of the mark failed");
+  status = write_durably(store, fd, reterr);
   if (fd != store->log_mark_write_fd && hf_sys_close(fd) != 0 && status == HF_OK)
     status = hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot close the mark");
+  return status;
+}
+
+int hf_log_extend_mark(hf_store *store, hf_error *reterr) {
+  if (store->mark_length >= store->view.head)
+    return HF_OK;
+  int status = write_by_pin(store) ? HF_OK : write_by_name(store, reterr);
   if (status == HF_OK)
     store->mark_length = store->view.head;
   return status;

@@ -9,7 +9,7 @@
 int hf_mark_open(hf_store *store, int dirfd, int kept_fd, const char *place, int *ret_fd,
                  hf_error *reterr);
 
-/* Its length, looked at freshly. */
+/* Its length, looked at freshly; log/mark's: hf_log_look_at_mark. */
 int hf_mark_length(hf_store *store, int dirfd, int kept_fd, const char *place, uint64_t *ret_length,
                    hf_error *reterr);
 

@@ -30,10 +30,15 @@ int hf_save(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
             hf_saved *ret_saved, hf_error *reterr) {
   hf_attempt attempt;
   hf_attempt *one = &attempt;
+  hf_id id;
   int status = hf_store_check(store, reterr);
   if (status != HF_OK)
     return status;
-  status = hf_attempt_from_request(store, request, timeout_ms, &attempt, reterr);
+  hf_moment now = hf_moment_now(timeout_ms);
+  status = hf_ids_make(now.unix_us, &id, 1, reterr);
+  if (status != HF_OK)
+    return status;
+  status = hf_attempt_from_request(store, request, &now, &id, &attempt, reterr);
   if (status == HF_OK) {
     status = ready(store, reterr);
     if (status == HF_OK) {
@@ -58,20 +63,26 @@ static int save_chunk(hf_store *store, const hf_save_request *requests, size_t c
   int first = HF_OK;
   hf_attempt *attempts = calloc(count, sizeof *attempts);
   hf_attempt **valid = calloc(count, sizeof *valid);
+  hf_autofree hf_id *ids = calloc(count, sizeof *ids);
+  hf_moment now = hf_moment_now(timeout_ms);
   size_t valid_count = 0;
-  if (attempts == NULL || valid == NULL) {
+  int status = attempts != NULL && valid != NULL && ids != NULL
+                   ? hf_ids_make(now.unix_us, ids, count, reterr)
+                   : hf_err_nomem(reterr);
+  if (status != HF_OK) {
     free(attempts);
     free(valid);
     *failed_at = 0;
     for (size_t i = 0; i < count; i++)
-      results[i].status = HF_ENOMEM;
-    return hf_err_nomem(reterr);
+      results[i].status = (hf_status)status;
+    return status;
   }
   size_t prepared = 0;
   while (prepared < count && *failed_at == SIZE_MAX) {
     hf_attempt *attempt = &attempts[prepared];
     hf_error error = HF_ERROR_INIT;
-    int status = hf_attempt_from_request(store, &requests[prepared], timeout_ms, attempt, &error);
+    status =
+        hf_attempt_from_request(store, &requests[prepared], &now, &ids[prepared], attempt, &error);
     attempt->batch_failed_at = failed_at;
     attempt->batch_place = prepared++;
     if (status == HF_OK)

@@ -138,12 +138,25 @@ static int open_part(const hf_store *store, const char *name, int *ret_fd, hf_er
  * just ended: the client then waits for a number of the sequence that never comes, 5 s, and begins
  * anew whenever another process opens the file. Seen on Linux 6.1.176 with NFSv4.1: a read that
  * took 54 s, until the others were done. With the state held open no close is sent. To write as
- * well where that is allowed: then no open changes the state's kind either. Nothing depends on it.
+ * well where that is allowed: then no open changes the state's kind either, and log/mark is
+ * extended by it (core/log_mark.c). O_DSYNC: Linux's client of NFS then sends the bytes that are
+ * written, and not the page around them as it remembers it. 1: it may be written by.
  */
-static void pin_mark(int dirfd, int *ret_fd) {
-  *ret_fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDWR, 0);
-  if (*ret_fd < 0)
-    *ret_fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDONLY, 0);
+static int pin_mark(int dirfd, int *ret_fd) {
+  *ret_fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDWR | O_DSYNC, 0);
+  if (*ret_fd >= 0)
+    return 1;
+  *ret_fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDONLY, 0);
+  return 0;
+}
+
+void hf_store_pin_log_mark(hf_store *store) {
+  struct stat st;
+  hf_fd_cleanup(&store->log_mark_pin_fd);
+  store->may_write_by_pin = pin_mark(store->log_fd, &store->log_mark_pin_fd) &&
+                            hf_sys_fstat(store->log_mark_pin_fd, &st) == 0;
+  if (store->may_write_by_pin)
+    store->log_mark_pin = (hf_file_name){st.st_dev, st.st_ino};
 }
 
 static int open_parts(hf_store *store, hf_error *reterr) {
@@ -156,8 +169,8 @@ static int open_parts(hf_store *store, hf_error *reterr) {
     return status;
   store->index_fd = hf_sys_openat(store->root_fd, "index", O_RDONLY | O_DIRECTORY, 0);
   if (store->shared) {
-    pin_mark(store->log_fd, &store->log_mark_pin_fd);
-    pin_mark(store->tile_fd, &store->tile_mark_pin_fd);
+    hf_store_pin_log_mark(store);
+    (void)pin_mark(store->tile_fd, &store->tile_mark_pin_fd);
     return HF_OK;
   }
   store->log_mark_fd = hf_sys_openat(store->log_fd, HF_MARK_NAME, O_RDONLY, 0);

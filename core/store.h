@@ -19,6 +19,12 @@ struct hf_attempt;
 struct hf_opened_locker;
 struct hf_packer;
 
+/* Which file of which filesystem. */
+typedef struct hf_file_name {
+  dev_t device;
+  ino_t inode;
+} hf_file_name;
+
 struct hf_store {
   pid_t owner_pid;
   char *path; /* absolute */
@@ -41,9 +47,12 @@ struct hf_store {
   int log_mark_fd; /* local filesystems: kept open; shared: -1, opened afresh for each look */
   int tile_mark_fd;
   int log_mark_write_fd;
-  /* shared: kept open, never read; see pin_mark */
+  /* shared: kept open, never read; see pin_mark. log/mark is written by its own where it can be */
   int log_mark_pin_fd;
   int tile_mark_pin_fd;
+  int may_write_by_pin; /* log_mark_pin_fd was opened to write; under view_mutex, as the rest */
+  hf_file_name log_mark_pin;  /* which file that is */
+  hf_file_name log_mark_seen; /* which file log/mark was, when last looked at by its name */
 
   const hf_config *config; /* NULL: the built-in defaults */
   pthread_mutex_t locker_mutex;
@@ -86,6 +95,9 @@ int hf_store_check(const hf_store *store, hf_error *reterr);
 /* Puts the store's path before the error's place; a server's ("redis://..."), a whole path's, and
  * the configuration's ("lockers.redis") stay as they are. */
 void hf_store_name_in_error(const hf_store *store, hf_error *reterr);
+
+/* Opens log/mark to be kept open, anew where it was. */
+void hf_store_pin_log_mark(hf_store *store);
 
 /* Opens stage/, probes a mount that is not local. Once; thread-safe. */
 int hf_store_prepare_to_stage(hf_store *store, hf_error *reterr);

@@ -3,7 +3,8 @@
  * One script takes the lock or queues for it. Who waits listens on a channel of its own: the script
  * that ends a grant gives the lock to the first in the queue and tells it so, all in one step at
  * the server. A waiter that nobody hears any more is passed over in that step; one whose host is
- * gone or paused keeps its turn for HF_REDIS_CLAIM_MS.
+ * gone or paused keeps its turn for HF_REDIS_CLAIM_MS. Who is first in the queue then is told that
+ * its turn comes next (hf_grant.turn_is_near); if it does not hear that, its turn takes longer.
  *
  * Whoever waits asks again now and then (when the holder's lease ends, and at least once in
  * REASK_MS, with jitter): that is all that a Redis which has lost its memory, a message that got
@@ -48,6 +49,8 @@ typedef struct wish {
   int64_t asked_ms;
   int64_t server_ms;
   int64_t ends_in_ms; /* of the present holder's lease */
+  int is_next;        /* nobody else is in the queue, by that answer */
+  const hf_grant *wanted;
   hf_lock_holder holder;
 } wish;
 
@@ -81,6 +84,7 @@ static void read_busy(wish *w, const redisReply *reply, int64_t asked_ms) {
   w->asked_ms = asked_ms;
   w->ends_in_ms = hf_redis_reply_number(reply, 1);
   w->server_ms = hf_redis_reply_number(reply, 5);
+  w->is_next = hf_redis_reply_number(reply, 6) == 1;
   learn_clock(w->pair, w->server_ms);
   int64_t until_ms = w->ends_in_ms > 0 ? w->server_ms + w->ends_in_ms : 0;
   hf_redis_describe_holder(hf_redis_reply_text(reply, 4), (uint64_t)hf_redis_reply_number(reply, 2),
@@ -159,6 +163,19 @@ static int listen(wish *w) {
   return pair->is_listening;
 }
 
+static void tell_near(const wish *w) {
+  if (w->wanted->turn_is_near != NULL)
+    w->wanted->turn_is_near(w->wanted->near_context);
+}
+
+/* "owner|soon": is it for us? */
+static int is_soon(const wish *w, const redisReply *reply) {
+  const char *text = hf_redis_reply_text(reply, 2);
+  size_t owner_bytes = strlen(w->hold->owner);
+  return strncmp(text, w->hold->owner, owner_bytes) == 0 &&
+         strcmp(text + owner_bytes, "|soon") == 0;
+}
+
 /* "owner|token|hint|hold_ms|now_ms": is it the lock for us? The server's clock tells how long ago
  * it was given: the message may have waited for us. */
 static int read_handover(wish *w, const redisReply *reply) {
@@ -199,9 +216,12 @@ static int wait_for_message(wish *w) {
     if (got <= 0)
       return 0;
     int handed = read_handover(w, reply);
+    int soon = is_soon(w, reply);
     freeReplyObject(reply);
     if (handed)
       return 1;
+    if (soon)
+      tell_near(w);
   }
 }
 
@@ -237,6 +257,8 @@ static int wait_for_turn(wish *w, hf_error *reterr) {
     if (hf_monotonic_ms() >= w->deadline_ms)
       return was_busy ? 0 : HF_EBACKEND;
     if (asked == ASKED_BUSY && w->pair->is_listening) {
+      if (w->is_next)
+        tell_near(w);
       if (wait_for_message(w) && claim(w))
         return 1;
     } else if (asked == ASKED_SILENT || !listen(w)) {
@@ -282,6 +304,7 @@ static int begin(wish *w, const char *lock_name, const hf_grant *wanted, hf_erro
     return hf_err_nomem(reterr);
   }
   const hf_holder_self *self = &w->state->self;
+  w->wanted = wanted;
   hf_id_format(&id, w->hold->owner);
   w->hold->pair = w->pair;
   (void)snprintf(w->hold->lock_name, sizeof w->hold->lock_name, "%s", lock_name);

@@ -13,6 +13,7 @@ local owner, wake, claim_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local now_ms = math.floor(now_us / 1000)
+local queue_ms = 3600000 -- a queue that nobody has joined for so long is forgotten
 
 local function is_mine()
   return redis.call('HGET', KEYS[1], 'owner') == owner
@@ -33,6 +34,18 @@ local function give(new_owner, info, hold_ms, wanted)
   return token, hint
 end
 
+-- Tells who is first in the queue that its turn comes next. (Taken out and put back: so no user
+-- needs the right to another command.)
+local function tell_next()
+  local first = redis.call('ZPOPMIN', KEYS[2])
+  if first[1] then
+    redis.call('ZADD', KEYS[2], first[2], first[1])
+    redis.call('PEXPIRE', KEYS[2], queue_ms)
+    local next_owner, channel = string.match(first[1], '^([^|]*)|([^|]*)|')
+    redis.call('PUBLISH', wake .. channel, next_owner .. '|soon')
+  end
+end
+
 -- Gives the lock, which is free, to the first waiter that still listens. One whose connection is
 -- gone is heard by nobody: it is passed over at once.
 local function give_next()
@@ -48,6 +61,7 @@ local function give_next()
       local token, hint = give(new_owner, info, hold_ms, wanted)
       local said = string.format('%s|%.0f|%.0f|%d|%.0f', new_owner, token, hint, hold_ms, now_ms)
       if redis.call('PUBLISH', wake .. channel, said) > 0 then
+        pcall(tell_next) -- the lock is given, whatever comes of this
         return
       end
       redis.call('DEL', KEYS[1])

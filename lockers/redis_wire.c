@@ -26,11 +26,14 @@ static void guard_begin(pipe_guard *guard) {
   sigset_t pipe_only, pending;
   (void)sigemptyset(&pipe_only);
   (void)sigaddset(&pipe_only, SIGPIPE);
-  guard->was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
   guard->is_set = pthread_sigmask(SIG_BLOCK, &pipe_only, &guard->before) == 0;
+  /* only where the program had blocked it can one be waiting that is not ours to take away */
+  guard->was_pending = guard->is_set && sigismember(&guard->before, SIGPIPE) == 1 &&
+                       sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
 }
 
-static void guard_end(pipe_guard *guard) {
+/* may_have_come: 0 where every write went well. */
+static void guard_end(pipe_guard *guard, int may_have_come) {
   const struct timespec at_once = {0, 0};
   sigset_t pipe_only;
   int saved = errno;
@@ -38,7 +41,7 @@ static void guard_end(pipe_guard *guard) {
     return;
   (void)sigemptyset(&pipe_only);
   (void)sigaddset(&pipe_only, SIGPIPE);
-  if (!guard->was_pending)
+  if (may_have_come && !guard->was_pending)
     (void)sigtimedwait(&pipe_only, NULL, &at_once);
   (void)pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
   errno = saved;
@@ -198,7 +201,7 @@ int hf_redis_wire_open(hf_redis_wire *wire, const hf_redis_host *host, const cha
   add_to_list(wire);
   guard_begin(&guard);
   int status = prepare(wire, tls, server_name, deadline_ms);
-  guard_end(&guard);
+  guard_end(&guard, 1);
   if (status != 0)
     hf_redis_wire_close(wire);
   return status;
@@ -215,7 +218,7 @@ void hf_redis_wire_close(hf_redis_wire *wire) {
     redisFree(wire->context);
   else
     (void)redisFreeKeepFd(wire->context); /* a number that may be another file's by now */
-  guard_end(&guard);
+  guard_end(&guard, 1);
   wire->context = NULL;
   wire->session = NULL; /* it was the context's */
 }
@@ -232,22 +235,35 @@ int hf_redis_wire_append(hf_redis_wire *wire, int argc, const char *const *argv,
 }
 
 int hf_redis_wire_flush(hf_redis_wire *wire, int64_t deadline_ms) {
-  int done = 0;
-  while (!done) { /* bounded by the deadline */
+  for (;;) { /* bounded by the deadline */
+    int done = 0;
+    pipe_guard guard;
+    guard_begin(&guard);
+    hf_redis_tls_clear(wire->session);
+    int status = redisBufferWrite(wire->context, &done); /* does not wait: see prepare */
+    guard_end(&guard, status != REDIS_OK || wire->session != NULL);
+    if (status != REDIS_OK)
+      return broken(wire);
+    if (done)
+      return 0;
     int ready = wait_ready(wire, POLLOUT, deadline_ms);
     if (ready == 0)
       say(wire, "nothing could be sent in time");
     if (ready != 1)
       return -1;
-    pipe_guard guard;
-    guard_begin(&guard);
-    hf_redis_tls_clear(wire->session);
-    int status = redisBufferWrite(wire->context, &done);
-    guard_end(&guard);
-    if (status != REDIS_OK)
-      return broken(wire);
   }
-  return 0;
+}
+
+/* TLS may write where it reads; a plain connection does not. */
+static int receive_some(hf_redis_wire *wire) {
+  pipe_guard guard;
+  if (wire->session == NULL)
+    return redisBufferRead(wire->context);
+  guard_begin(&guard);
+  hf_redis_tls_clear(wire->session);
+  int status = redisBufferRead(wire->context);
+  guard_end(&guard, 1);
+  return status;
 }
 
 int hf_redis_wire_receive(hf_redis_wire *wire, int64_t until_ms, redisReply **ret_reply) {
@@ -264,12 +280,7 @@ int hf_redis_wire_receive(hf_redis_wire *wire, int64_t until_ms, redisReply **re
       say(wire, "there was no answer in time");
     if (ready != 1)
       return ready;
-    pipe_guard guard;
-    guard_begin(&guard);
-    hf_redis_tls_clear(wire->session);
-    int status = redisBufferRead(wire->context);
-    guard_end(&guard);
-    if (status != REDIS_OK)
+    if (receive_some(wire) != REDIS_OK)
       return broken(wire);
   }
 }

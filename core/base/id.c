@@ -32,17 +32,23 @@ static int fill_random(uint8_t *bytes, size_t count, hf_error *reterr) {
   return hf_err_sys(reterr, HF_EIO, errno, NULL, "no random bytes from the system (getrandom)");
 }
 
-int hf_id_make(hf_id *ret_id, hf_error *reterr) {
-  hf_id id;
-  int64_t now_ms = hf_realtime_us() / 1000;
-  uint64_t ms = now_ms > 0 ? (uint64_t)now_ms : 0;
-  for (int i = 0; i < ID_TIME_BYTES; i++)
-    id.bytes[i] = (uint8_t)(ms >> (8 * (ID_TIME_BYTES - 1 - i)));
-  int status = fill_random(id.bytes + ID_TIME_BYTES, sizeof id.bytes - ID_TIME_BYTES, reterr);
+int hf_ids_make(int64_t unix_us, hf_id *ids, size_t count, hf_error *reterr) {
+  uint64_t ms = unix_us > 0 ? (uint64_t)unix_us / 1000 : 0;
+  int status = fill_random(ids[0].bytes, count * sizeof ids[0], reterr);
   if (status < 0)
     return status;
-  *ret_id = id;
+  for (size_t n = 0; n < count; n++)
+    for (int i = 0; i < ID_TIME_BYTES; i++)
+      ids[n].bytes[i] = (uint8_t)(ms >> (8 * (ID_TIME_BYTES - 1 - i)));
   return HF_OK;
+}
+
+int hf_id_make(hf_id *ret_id, hf_error *reterr) {
+  hf_id id;
+  int status = hf_ids_make(hf_realtime_us(), &id, 1, reterr);
+  if (status == HF_OK)
+    *ret_id = id;
+  return status;
 }
 
 /* The 128 bits are the low ones of 26 digits of five bits. */

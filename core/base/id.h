@@ -13,6 +13,8 @@ typedef struct hf_id {
 
 int hf_id_make(hf_id *ret_id,
                hf_error *reterr); /* 48 bits of milliseconds, 80 random bits (getrandom) */
+/* Many at once, of the moment unix_us: the system is asked for all their random bits together. */
+int hf_ids_make(int64_t unix_us, hf_id *ids, size_t count, hf_error *reterr);
 void hf_id_format(const hf_id *id, char text[HF_ID_CHARS + 1]);
 int hf_id_parse(const char *text, size_t count,
                 hf_id *ret_id); /* 0 or -1. Capitals only, as we print them */

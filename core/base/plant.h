@@ -18,6 +18,8 @@
   X(REPRINT_DOCUMENT, "the document is parsed and printed again")                                  \
   X(SEQ_FROM_CLOCK, "the seq is taken from the clock")                                             \
   X(IGNORE_TILE, "nobody looks for a covering tile after the link")                                \
+  X(BELIEVE_LOOSE, "what a loose name held is believed, without a look at tile/mark behind it")    \
+  X(WRITE_ANY_MARK, "the mark that is kept open is written, whichever file readers open by then")  \
   X(MARK_EARLY, "the mark is extended before fsync of log/")                                       \
   X(IGNORE_END, "an owner goes on although a record has ended its attempt")                        \
   X(IGNORE_MODE, "a writer goes on under the old locker behind a record that changed it")          \

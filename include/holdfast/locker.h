@@ -73,10 +73,15 @@ typedef struct hf_grant {
    * to those who ask who holds it; may be NULL. A backend that cannot show it leaves it alone. */
   const char *attempt;
   uint64_t wanted; /* set by the caller before acquire: how many numbers it wants; 0: one */
+  /* set by the caller before acquire; may be NULL. A backend that knows that the turn comes next
+   * calls it, in the thread that waits, while another still has the lock: what can be done without
+   * the lock then does not lengthen the turn. It may come any number of times, or never. */
+  void (*turn_is_near)(void *context);
+  void *near_context;
 } hf_grant;
 
 #define HF_GRANT_INIT                                                                              \
-  { 0, 0, 0, NULL, NULL, 0 }
+  { 0, 0, 0, NULL, NULL, 0, NULL, NULL }
 
 /* Who holds a lock. */
 typedef struct hf_lock_holder {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks histories of drivers against the store that they worked on.
 
-    check.py --store DIR --program HOLDFAST [--min-saves N] [--min-reads N] [--allow STATUS,...] HISTORY...
+    check.py --store DIR --program HOLDFAST [--min-saves N] [--min-reads N] [--allow STATUS,...] [--counts FILE]
+             HISTORY...
 
 Checked: no acknowledged save is lost or doubled (I1, I3); documents are what was sent (I2, I8); real-time order (I4);
 errors mean not saved, ever, and unknown answers are settled one way only (I6); reads are fresh, and monotonic across
@@ -13,6 +14,7 @@ Prints what was checked, in numbers, and for a violation the shortest story. Exi
 violation, 2 cannot be judged, 3 less was checked than --min-saves and --min-reads ask for.
 """
 import argparse
+import json
 import sys
 import time
 
@@ -98,6 +100,7 @@ def main():
     parser.add_argument("--min-saves", type=int, default=1)
     parser.add_argument("--min-reads", type=int, default=0)
     parser.add_argument("--allow", default=",".join(LATE))
+    parser.add_argument("--counts", help="what was checked, and how many violations there are, as JSON into this file")
     parser.add_argument("histories", nargs="+")
     options = parser.parse_args()
     began = time.monotonic()
@@ -115,6 +118,9 @@ def main():
     checked = judge(processes, ops, rows, EXPECTED + tuple(options.allow.split(",")))
     for text in damage:
         checked.fail("verify", text)
+    if options.counts:
+        with open(options.counts, "w", encoding="utf-8") as file:
+            json.dump({**checked.counts, "violations": len(checked.violations)}, file)
     print(summary(checked, time.monotonic() - began))
     origin = min((op.began for op in ops), default=0)
     for violation in checked.violations[:VIOLATIONS_MAX]:

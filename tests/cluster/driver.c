@@ -11,7 +11,7 @@
 enum {
   EXIT_FAILED = 1,
   EXIT_USAGE = 2,
-  REOPEN_ONE_IN = 400, /* operations: a handle that is old and one that is new must agree */
+  REOPEN_ONE_IN = 400, /* operations, if not given: an old handle and a new one must agree */
   RESOLVE_ONE_IN = 60,
   FAILURE_SLEEP_MS = 10, /* after an answer that says "not now" */
   FAILURE_SLEEP_MS_MAX = 200,
@@ -67,7 +67,7 @@ static int is_enough(const driver *me, int64_t began_ns) {
 static void work_once(driver *me) {
   if (me->unsure_count > 0)
     (void)driver_settle_unsure(me);
-  if (driver_below(me, REOPEN_ONE_IN) == 0) {
+  if (driver_below(me, me->options.reopen) == 0) {
     hf_close(&me->store);
     open_store(me);
   }
@@ -134,6 +134,7 @@ static void read_options(int argc, char **argv, driver_options *options) {
              {"--keys", NULL, &options->keys, NULL},
              {"--groups", NULL, &options->groups, NULL},
              {"--reads", NULL, &options->reads, NULL},
+             {"--reopen", NULL, &options->reopen, NULL},
              {"--timeout-ms", NULL, NULL, &options->timeout_ms},
              {"--think-us", NULL, &options->think_us, NULL},
              {"--durable", NULL, &options->durable, NULL},
@@ -154,9 +155,9 @@ static void read_options(int argc, char **argv, driver_options *options) {
   }
   if (options->store == NULL || options->history == NULL || options->name == NULL)
     usage("--store, --history and --name are needed");
-  if (options->keys == 0 || options->groups == 0 || options->reads > 100 ||
+  if (options->keys == 0 || options->groups == 0 || options->reopen == 0 || options->reads > 100 ||
       strlen(options->name) >= DRIVER_NAME_BYTES)
-    usage("--keys and --groups from 1, --reads to 100");
+    usage("--keys, --groups and --reopen from 1, --reads to 100");
 }
 
 int main(int argc, char **argv) {
@@ -164,8 +165,13 @@ int main(int argc, char **argv) {
   hf_error error = HF_ERROR_INIT;
   history_line line;
   struct sigaction action = {.sa_handler = stop};
-  me.options = (driver_options){
-      .node = "", .seed = 1, .keys = 12, .groups = 3, .reads = 30, .timeout_ms = 20000};
+  me.options = (driver_options){.node = "",
+                                .seed = 1,
+                                .keys = 12,
+                                .groups = 3,
+                                .reads = 30,
+                                .reopen = REOPEN_ONE_IN,
+                                .timeout_ms = 20000};
   read_options(argc, argv, &me.options);
   (void)sigaction(SIGTERM, &action, NULL);
   (void)sigaction(SIGINT, &action, NULL);

@@ -41,7 +41,8 @@ typedef struct driver_options {
   uint64_t seconds;
   uint64_t keys;
   uint64_t groups;
-  uint64_t reads; /* of 100 operations */
+  uint64_t reads;  /* of 100 operations */
+  uint64_t reopen; /* one operation in so many opens the store anew first */
   int64_t timeout_ms;
   uint64_t think_us; /* at most so long between two operations */
   int64_t clock_offset_ns;

@@ -5,11 +5,14 @@ import nfs_server
 from nfs_node import Failed
 from nfs_world import LEASE_MS, SLOW
 
+DENSE = 0.4  # of the range from which a length of time is chosen
+LONG_PAUSES, LONG_PAUSES_DENSE = 0.25, 0.08
 STOP_SECONDS = 30  # until a driver has come to its lock for a few times
 
 
 def a_while(world, shortest, longest):
-    time.sleep(world.random.uniform(shortest, longest))
+    """Dense: nearer to the shortest."""
+    time.sleep(world.random.uniform(shortest, shortest + (longest - shortest) * (DENSE if world.options.dense else 1)))
 
 
 def longer_than_the_lease(world):
@@ -25,11 +28,12 @@ def node_killed(world):
 
 
 def node_paused(world):
-    """For longer than the lease of its lock; one time in four for longer than that of its NFS state, too."""
+    """For longer than the lease of its lock; one time in four (dense: in twelve) for longer than that of its NFS
+    state, too."""
     node = world.any_node()
     node.pause()
     try:
-        if world.random.random() < 0.25:
+        if world.random.random() < (LONG_PAUSES_DENSE if world.options.dense else LONG_PAUSES):
             a_while(world, 1.1 * nfs_server.LEASE_SECONDS, 1.3 * nfs_server.LEASE_SECONDS)
         else:
             longer_than_the_lease(world)

@@ -19,6 +19,7 @@ COMMAND_MS = 1000
 # open() while others of its node open and close the same file (docs/TESTING.md).
 COME_BACK_SECONDS = {"4.1": 120, "3": 30}
 READS, READER_THINK_US = 30, 40000
+REOPEN, REOPEN_DENSE = 400, 2000  # one operation in so many opens the store anew, and reads all of the log
 IS_BACK = {"w": re.compile(rb'"acked":[1-9]'), "r": re.compile(rb'"event":"answer","t":\d+,"n":\d+,"status":"HF_OK"')}
 AFTERWARDS = 50  # records, at least, behind the last fault
 STOP_SECONDS = 90
@@ -53,8 +54,8 @@ class World:
         self.random = Random(f"{options.seed} {version}")
         self.plant = options.plant
         self.come_back_s = COME_BACK_SECONDS[version] * SLOW
-        self.histories, self.done, self.slowest_s = [], {}, {}
-        self.errors = os.path.join(folder, "errors")
+        self.histories, self.done, self.slowest_s, self.worked_s = [], {}, {}, 0.0
+        self.errors, self.counts_path = os.path.join(folder, "errors"), os.path.join(folder, "counts")
         self.server = self.redis = None
         self.config = os.path.join(folder, "config.json")
         self.nodes, self.runs = [], {}
@@ -119,6 +120,7 @@ class World:
         argv = [DRIVER, "--store", self.store, "--config", self.config, "--history", history, "--name", name,
                 "--node", node.hostname, "--seed", self.options.seed, "--run", self.runs[name], "--seconds", 1000000,
                 "--reads", reads, "--think-us", think_us, "--timeout-ms", 30000, "--durable", 1,
+                "--reopen", REOPEN_DENSE if self.options.dense else REOPEN,
                 "--clock-offset-ns", node.offset_ns, "--clock-error-ns", node.error_ns]
         return node.tell("start", name=name, argv=[str(word) for word in argv], errors=self.errors,
                          env={key: value for key, value in (("HF_PLANT", self.plant), ("HF_PAUSE", pause)) if value})
@@ -217,9 +219,17 @@ class World:
     def check(self, saves):
         command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store, "--program",
                    HOLDFAST, "--min-saves", saves, "--min-reads", saves // 10, "--allow", ",".join(self.allow),
-                   *self.written()]
+                   "--counts", self.counts_path, *self.written()]
         return subprocess.run([str(word) for word in command], env={**os.environ, "HOLDFAST_CONFIG": self.config},
                               capture_output=True, text=True, check=False, timeout=1800)
+
+    def counts(self):
+        """What the checker has counted, as far as it came."""
+        try:
+            with open(self.counts_path, encoding="utf-8") as file:
+                return json.load(file)
+        except (FileNotFoundError, ValueError):
+            return {}
 
     def look_inside(self):
         """What the processes of the nodes are waiting for, where a node still answers."""
@@ -247,6 +257,9 @@ class World:
         return (f"{sum(self.done.values())} faults: " +
                 ", ".join(f"{count} {name} (back in {self.slowest_s[name]:.1f} s at most)"
                           for name, count in sorted(self.done.items())))
+
+    def tally(self):
+        return {name: {"count": count, "slowest_s": self.slowest_s[name]} for name, count in self.done.items()}
 
     def stop_nodes(self):
         for node in self.nodes:

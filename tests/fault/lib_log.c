@@ -40,6 +40,7 @@ void fault_make_shared(hf_store *store) {
   hf_fd_cleanup(&store->log_mark_fd);
   hf_fd_cleanup(&store->tile_mark_fd);
   hf_fd_cleanup(&store->log_mark_write_fd);
+  hf_store_pin_log_mark(store);
 }
 
 static char *copy(const char *text, size_t bytes) {

@@ -36,6 +36,7 @@ typedef struct shared_case {
 /* Each ends with a case without a name. */
 extern const shared_case shared_mount_cases[]; /* what a mount answers */
 extern const shared_case shared_other_cases[]; /* what others do meanwhile */
+extern const shared_case shared_mark_cases[];
 
 /* Makes a store, runs the case, and checks the store: every save that was answered stands there
  * once. */

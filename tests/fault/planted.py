@@ -26,6 +26,8 @@ TESTS = {
     "TILE_NOT_PREFERRED": ["fault_pack", "--case", "hidden"],
     "FREE_BEFORE_TILE_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
     "FREE_WITHOUT_COMPARE": ["fault_pack", "--case", "differs"],
+    "BELIEVE_LOOSE": ["fault_shared", "--case", "name-used-again"],
+    "WRITE_ANY_MARK": ["fault_shared", "--case", "mark-replaced"],
     "IGNORE_END": ["fault_shared", "--case", "ended"],
     "RENAME_OVERWRITES": ["fault_shared", "--case", "overtaken"],
     "IGNORE_DEADLINE": ["fault_locker_deadline"],

@@ -8,7 +8,8 @@
 
 #include "lib_shared.h"
 
-static const shared_case *const groups[] = {shared_mount_cases, shared_other_cases};
+static const shared_case *const groups[] = {shared_mount_cases, shared_other_cases,
+                                            shared_mark_cases};
 
 int main(int argc, char **argv) {
   const char *only = fault_option_text(argc, argv, "--case", NULL);

@@ -195,6 +195,73 @@ START_TEST(none_of_32_starves) {
 }
 END_TEST
 
+/* ---- whose turn comes next ---- */
+
+enum { NEAR_MS = 5000 }; /* far below the lease, far above what it takes */
+
+typedef struct near_waiter {
+  pthread_t thread;
+  void *state;
+  atomic_int told; /* that its turn comes next */
+  atomic_int has_lock;
+  atomic_int may_release;
+} near_waiter;
+
+static void note_near(void *context) {
+  near_waiter *me = context;
+  atomic_fetch_add(&me->told, 1);
+}
+
+static void *wait_to_be_near(void *argument) {
+  near_waiter *me = argument;
+  hf_grant grant = HF_GRANT_INIT;
+  grant.turn_is_near = note_near;
+  grant.near_context = me;
+  if (redis->acquire(me->state, "lock", now_ms() + 20000, &grant, NULL) != 1)
+    return me;
+  atomic_store(&me->has_lock, 1);
+  while (!atomic_load(&me->may_release))
+    pace_sleep_us(1000);
+  return redis->release(me->state, &grant, 0, NULL) == 1 ? NULL : me;
+}
+
+static void until(const atomic_int *flag) {
+  for (int64_t end_ms = now_ms() + NEAR_MS; atomic_load(flag) == 0;) {
+    ck_assert_int_lt(now_ms(), end_ms);
+    pace_sleep_us(1000);
+  }
+}
+
+/* The first in the queue is told while another has the lock; the second when the first gets it. */
+START_TEST(who_comes_next_is_told) {
+  void *state = open_redis(0, LONG_LEASE_MS, "");
+  near_waiter waiters[2] = {{.state = state}, {.state = state}};
+  hf_grant grant = HF_GRANT_INIT;
+  ck_assert_int_eq(take(state, 1000, &grant), 1);
+  for (int i = 0; i < 2; i++) {
+    ck_assert_int_eq(pthread_create(&waiters[i].thread, NULL, wait_to_be_near, &waiters[i]), 0);
+    if (i == 0)
+      until(&waiters[0].told);
+    else
+      pace_sleep_us(200000); /* it stands in the queue, behind the other */
+  }
+  ck_assert_int_eq(atomic_load(&waiters[0].has_lock), 0);
+  ck_assert_int_eq(atomic_load(&waiters[1].told), 0);
+  ck_assert_int_eq(give(state, &grant), 1);
+  until(&waiters[0].has_lock);
+  until(&waiters[1].told);
+  ck_assert_int_eq(atomic_load(&waiters[1].has_lock), 0);
+  for (int i = 0; i < 2; i++) {
+    void *failed = NULL;
+    until(&waiters[i].has_lock);
+    atomic_store(&waiters[i].may_release, 1);
+    ck_assert_int_eq(pthread_join(waiters[i].thread, &failed), 0);
+    ck_assert_ptr_null(failed);
+  }
+  redis->close(&state);
+}
+END_TEST
+
 /* ---- processes ---- */
 
 START_TEST(a_child_is_told) {
@@ -254,6 +321,7 @@ int main(void) {
   tcase_add_test(turns, a_server_that_forgot_the_scripts);
   tcase_add_test(turns, verify_renews);
   tcase_add_test(turns, none_of_32_starves);
+  tcase_add_test(turns, who_comes_next_is_told);
   tcase_add_test(processes, a_child_is_told);
   tcase_add_test(processes, the_holder_is_described);
   return run_suite("redis", (TCase *const[]){turns, processes}, 2);

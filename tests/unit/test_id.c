@@ -57,8 +57,11 @@ START_TEST(ids_differ) {
   static hf_id ids[IDS];
   uint8_t seen_or[16] = {0}, seen_and[16];
   memset(seen_and, 0xff, sizeof seen_and);
+  ck_assert_int_eq(hf_ids_make(hf_realtime_us(), ids, IDS / 2, NULL), HF_OK);
   for (size_t i = 0; i < IDS; i++) {
-    ck_assert_int_eq(hf_id_make(&ids[i], NULL), HF_OK);
+    if (i >= IDS / 2)
+      ck_assert_int_eq(hf_id_make(&ids[i], NULL), HF_OK);
+    ck_assert_uint_eq(milliseconds(&ids[i]) / 600000, milliseconds(&ids[0]) / 600000);
     for (size_t k = 0; k < 16; k++) {
       seen_or[k] |= ids[i].bytes[k];
       seen_and[k] &= ids[i].bytes[k];

@@ -103,12 +103,12 @@ static void add_list(hf_store *of, const hf_list_options *options, hf_buf *text)
   hf_cursor_close(&cursor);
 }
 
-static void add_record(hf_buf *text, int got, hf_record *record) {
+static void add_record(hf_buf *text, int got, hf_record **found) {
   ck_assert_int_ge(got, 0);
-  (void)hf_buf_printf(text, "%d:%d%c ", got, got == 1 ? (int)record->seq : 0,
-                      got == 1 && record->is_current ? '*' : '.');
+  (void)hf_buf_printf(text, "%d:%d%c ", got, got == 1 ? (int)(*found)->seq : 0,
+                      got == 1 && (*found)->is_current ? '*' : '.');
   if (got == 1)
-    hf_record_free(&record);
+    hf_record_free(found);
 }
 
 /* All that a reader can ask, as one text. */
@@ -136,19 +136,19 @@ static void ask(hf_store *of, uint64_t head, hf_buf *text) {
       hf_key key = {.run_id = name, .stage = stage != 0 ? "eval" : "train"};
       hf_record *record = NULL;
       hf_cursor *cursor = NULL;
-      add_record(text, hf_get(of, &key, 0, &record, NULL), record);
-      add_record(text, hf_get(of, &key, head / 2, &record, NULL), record);
+      add_record(text, hf_get(of, &key, 0, &record, NULL), &record);
+      add_record(text, hf_get(of, &key, head / 2, &record, NULL), &record);
       ck_assert_int_eq(hf_history(of, &key, &cursor, NULL), HF_OK);
       while (hf_cursor_next(cursor, &record, NULL) == 1)
-        add_record(text, 1, record);
+        add_record(text, 1, &record);
       hf_cursor_close(&cursor);
       int got = hf_prev(of, &key, "g2", &record, NULL);
-      add_record(text, got, record);
+      add_record(text, got, &record);
     }
   }
   for (uint64_t seq = 1; seq <= head; seq += 1 + head / 200) {
     hf_record *record = NULL;
-    add_record(text, hf_prev_seq(of, seq, &record, NULL), record);
+    add_record(text, hf_prev_seq(of, seq, &record, NULL), &record);
   }
 }
 
