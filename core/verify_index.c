@@ -87,7 +87,8 @@ int hf_verify_index(hf_verify_work *work, hf_error *reterr) {
     return HF_OK;
   if (good == HF_ENOMEM)
     return hf_err_nomem(reterr);
-  unsigned how = HF_SAY_DAMAGE;
+  /* a tile that is damaged, and named, has another CRC as well */
+  unsigned how = work->report->damaged > 0 ? HF_SAY_REMARK : HF_SAY_DAMAGE;
   if (work->repair != NULL) {
     int status = hf_index_forget(fd, reterr);
     if (status != HF_OK)

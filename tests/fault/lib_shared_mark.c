@@ -91,7 +91,7 @@ static void pack_before_open(void *context, fault_call *call) {
   if (what->done || call->kind != FAULT_OPENAT || strcmp(call->name, what->before) != 0)
     return;
   what->done = 1;
-  fault_must(hf_tile_pack(what->place->first, &packed, &error), &error, "hf_tile_pack");
+  fault_must(fault_pack(what->place->first, &packed, &error), &error, "hf_pack");
   FAULT_CHECK(packed == 1, "%llu tiles were packed", (unsigned long long)packed);
 }
 

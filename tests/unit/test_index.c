@@ -179,7 +179,8 @@ START_TEST(answers_as_without_one) {
     check_same(head, tiles[i]);
     /* the handle that has saved all that has let it go, too */
     ck_assert_int_eq(hf_head(store, &head, NULL), HF_OK);
-    ck_assert_uint_eq(store->view.base, (uint64_t)tiles[i] * T);
+    if (!shared) /* there it looks when log/mark has grown */
+      ck_assert_uint_eq(store->view.base, (uint64_t)tiles[i] * T);
   }
 }
 END_TEST
