@@ -42,20 +42,20 @@ class Pack(Filled):
         self.assertEqual(self.tiles(), 0)
         result = self.run_ok("pack")
         self.assertEqual(
-            result.lines, ["packed: 2", "tiles: 2", f"head: {2 * TILE + 30}", "leftovers removed: 0"]
+            result.lines, ["packed: 2", "tiles: 2", f"head: {2 * TILE + 30}", "leftovers removed: 0", "indexed: 2"]
         )
         self.assertEqual(result.err, "")
         self.assertEqual(self.answers(), before)
         self.assertEqual(self.tiles(), 2)
         self.assertTrue(all(seq > 2 * TILE for seq in self.loose()))
         report = self.run_ok("--json", "pack").json
-        self.assertEqual(report, {"packed": 0, "tiles": 2, "head": 2 * TILE + 30, "freed": 0})
-        self.assertEqual(list(report), ["packed", "tiles", "head", "freed"])
+        self.assertEqual(report, {"packed": 0, "tiles": 2, "head": 2 * TILE + 30, "freed": 0, "indexed": 0})
+        self.assertEqual(list(report), ["packed", "tiles", "head", "freed", "indexed"])
         self.assertStoreIntact()
         self.assertEqual(self.save("later", "S", {}), 2 * TILE + 31)
 
     def test_an_empty_store(self):
-        self.assertEqual(self.run_ok("--json", "pack").json, {"packed": 0, "tiles": 0, "head": 0, "freed": 0})
+        self.assertEqual(self.run_ok("--json", "pack").json, {"packed": 0, "tiles": 0, "head": 0, "freed": 0, "indexed": 0})
 
     def test_the_store_by_its_name(self):
         self.fill(TILE)

@@ -114,7 +114,8 @@ static void link_again_before_open(void *context, fault_call *call) {
   pack_before_open(context, call);
   if (done || !what->done)
     return;
-  (void)snprintf(from, sizeof from, "%.400s/log/00000000000000000257.json", what->place->path);
+  (void)snprintf(from, sizeof from, "%.400s/log/%020d.json", what->place->path,
+                 HF_TILE_RECORDS + 1);
   (void)snprintf(to, sizeof to, "%.400s/log/%.60s", what->place->path, what->before);
   FAULT_CHECK(link(from, to) == 0, "%s cannot be linked", to);
 }
