@@ -50,6 +50,8 @@ typedef struct wish {
   int64_t server_ms;
   int64_t ends_in_ms; /* of the present holder's lease */
   int is_next;        /* nobody else is in the queue, by that answer */
+  int is_new;         /* it was put into the queue by that request */
+  int stands;         /* it was in the queue before */
   const hf_grant *wanted;
   hf_lock_holder holder;
 } wish;
@@ -85,6 +87,7 @@ static void read_busy(wish *w, const redisReply *reply, int64_t asked_ms) {
   w->ends_in_ms = hf_redis_reply_number(reply, 1);
   w->server_ms = hf_redis_reply_number(reply, 5);
   w->is_next = hf_redis_reply_number(reply, 6) == 1;
+  w->is_new = hf_redis_reply_number(reply, 7) == 1;
   learn_clock(w->pair, w->server_ms);
   int64_t until_ms = w->ends_in_ms > 0 ? w->server_ms + w->ends_in_ms : 0;
   hf_redis_describe_holder(hf_redis_reply_text(reply, 4), (uint64_t)hf_redis_reply_number(reply, 2),
@@ -239,37 +242,6 @@ static int claim(wish *w) {
   return hf_redis_renew(w->state, w->hold, w->deadline_ms, NULL) == 1;
 }
 
-/* 1 granted, 0 busy, negative. */
-static int wait_for_turn(wish *w, hf_error *reterr) {
-  int was_busy = 0;
-  int64_t began_ms = hf_monotonic_ms();
-  int64_t once_ms = began_ms + w->state->options.command_timeout_ms;
-  int64_t until_ms = w->deadline_ms > once_ms ? w->deadline_ms : once_ms;
-  for (unsigned i = 0; i < ASKS_MAX; i++) {
-    enum asked asked = ask(w, w->pair->is_listening, until_ms, reterr);
-    if (asked == ASKED_GRANTED)
-      return 1;
-    if (asked == ASKED_REFUSED)
-      return HF_EBACKEND;
-    until_ms = w->deadline_ms;
-    was_busy = was_busy || asked == ASKED_BUSY;
-    /* an answer that the deadline cut off is no reason to call the server away */
-    if (hf_monotonic_ms() >= w->deadline_ms)
-      return was_busy ? 0 : HF_EBACKEND;
-    if (asked == ASKED_BUSY && w->pair->is_listening) {
-      if (w->is_next)
-        tell_near(w);
-      if (wait_for_message(w) && claim(w))
-        return 1;
-    } else if (asked == ASKED_SILENT || !listen(w)) {
-      (void)hf_backoff_sleep(i, POLL_BASE_US, POLL_CAP_US, w->deadline_ms);
-    }
-    if (asked == ASKED_BUSY && hf_monotonic_ms() >= w->deadline_ms)
-      return 0;
-  }
-  return 0;
-}
-
 /* Leaves the queue, and gives back what came at the last moment. If it does not arrive, nobody
  * waits longer for it than for the lease. */
 static void cancel(wish *w) {
@@ -284,6 +256,53 @@ static void cancel(wish *w) {
       .more_count = 1,
   };
   hf_redis_run_lax(w->state, w->pair->command, &call, hf_monotonic_ms() + CANCEL_MS);
+}
+
+/* It stood in the queue and is not there any more: its turn came, and it has not heard of it. (Or
+ * Redis has forgotten the queue.) The connection may be open at this end alone, as after a cut: it
+ * listens on a new one, under another name. */
+static void listen_anew_where_deaf(wish *w) {
+  if (w->stands && w->is_new) {
+    cancel(w);
+    w->pair->is_listening = 0;
+  }
+  w->stands = w->pair->is_listening;
+}
+
+/* 1 granted, 0 busy, negative. */
+static int wait_for_turn(wish *w, hf_error *reterr) {
+  int was_busy = 0;
+  int64_t began_ms = hf_monotonic_ms();
+  int64_t once_ms = began_ms + w->state->options.command_timeout_ms;
+  int64_t until_ms = w->deadline_ms > once_ms ? w->deadline_ms : once_ms;
+  for (unsigned i = 0; i < ASKS_MAX; i++) {
+    enum asked asked = ask(w, w->pair->is_listening, until_ms, reterr);
+    if (asked == ASKED_GRANTED) {
+      if (w->stands) /* the message of it has not come */
+        w->pair->is_listening = 0;
+      return 1;
+    }
+    if (asked == ASKED_REFUSED)
+      return HF_EBACKEND;
+    until_ms = w->deadline_ms;
+    was_busy = was_busy || asked == ASKED_BUSY;
+    /* an answer that the deadline cut off is no reason to call the server away */
+    if (hf_monotonic_ms() >= w->deadline_ms)
+      return was_busy ? 0 : HF_EBACKEND;
+    if (asked == ASKED_BUSY)
+      listen_anew_where_deaf(w);
+    if (asked == ASKED_BUSY && w->pair->is_listening) {
+      if (w->is_next)
+        tell_near(w);
+      if (wait_for_message(w) && claim(w))
+        return 1;
+    } else if (asked == ASKED_SILENT || !listen(w)) {
+      (void)hf_backoff_sleep(i, POLL_BASE_US, POLL_CAP_US, w->deadline_ms);
+    }
+    if (asked == ASKED_BUSY && hf_monotonic_ms() >= w->deadline_ms)
+      return 0;
+  }
+  return 0;
 }
 
 static void tell_busy(const wish *w, hf_error *reterr) {

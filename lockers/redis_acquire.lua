@@ -4,8 +4,8 @@
 -- ARGV[7] when, by the server's clock, nobody listens for the answer any more ("0": unknown): a
 -- request that was held up takes no lock then.
 -- ARGV[8] wanted: how many numbers.
--- {1, token, hint, now_ms}, {0, ms until the lock ends, token, since, info, now_ms, how many wait},
--- or {2, now_ms}
+-- {1, token, hint, now_ms}, {0, ms until the lock ends, token, since, info, now_ms, how many wait,
+-- 1 where it was put into the queue by this}, or {2, now_ms}
 
 local lease_ms, info, channel = tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local not_after_ms = tonumber(ARGV[7])
@@ -31,9 +31,10 @@ if held[1] == owner then
   redis.call('ZREM', KEYS[2], member)
   return {1, held[2], held[3], string.format('%.0f', now_ms)}
 end
+local is_new = 0
 if channel ~= '' then
-  redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', now_us), member)
+  is_new = redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', now_us), member)
   redis.call('PEXPIRE', KEYS[2], queue_ms)
 end
 return {0, redis.call('PTTL', KEYS[1]), held[2], held[4], held[5],
-        string.format('%.0f', now_ms), redis.call('ZCARD', KEYS[2])}
+        string.format('%.0f', now_ms), redis.call('ZCARD', KEYS[2]), is_new}

@@ -7,7 +7,6 @@ from nfs_world import LEASE_MS, SLOW
 
 DENSE = 0.4  # of the range from which a length of time is chosen
 LONG_PAUSES, LONG_PAUSES_DENSE = 0.25, 0.08
-STOP_SECONDS = 30  # until a driver has come to its lock for a few times
 
 
 def a_while(world, shortest, longest):
@@ -47,7 +46,8 @@ def _stop_holder(world):
     name = world.random.choice(world.writer_names(node))
     node.ask("kill", name=name)
     node.hear(world.start_writer(node, name, f"after-acquire:{world.random.randint(1, 10)}"))
-    if not node.ask("wait_stopped", name=name, seconds=STOP_SECONDS, patience=2 * STOP_SECONDS)["stopped"]:
+    # it reads all of the log first, and comes to its lock for a few times; no longer than any may take to come back
+    if not node.ask("wait_stopped", name=name, seconds=world.come_back_s, patience=2 * world.come_back_s)["stopped"]:
         raise Failed(f"driver {name} does not come to its lock")
     return node, name
 

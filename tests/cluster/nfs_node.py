@@ -110,6 +110,22 @@ class Node:
         with open(os.path.join(self.folder, "console"), encoding="utf-8", errors="replace") as file:
             return file.read()[-800:]
 
+    def outside(self):
+        """What this machine sees of the kernel's process and of those that it traces: where a node does not answer, it
+        may be the kernel as a whole that stands still."""
+        if self.process is None:
+            return "no process"
+        shown = subprocess.run(["ps", "-L", "-o", "pid,stat,time,wchan:24,args", "-g", str(self.process.pid)],
+                               capture_output=True, text=True, check=False).stdout
+        texts = [shown[:4000]]
+        for name in ("status", "syscall", "stack"):
+            try:
+                with open(f"/proc/{self.process.pid}/{name}", encoding="utf-8") as file:
+                    texts.append(f"{name}: {file.read()}")
+            except OSError as error:
+                texts.append(f"{name}: {error}")
+        return "\n".join(texts)
+
     def tell(self, what, **call):
         """A command; its answer is for `hear`."""
         self.calls += 1

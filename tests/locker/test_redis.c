@@ -262,6 +262,45 @@ START_TEST(who_comes_next_is_told) {
 }
 END_TEST
 
+/* "id=7 ...": of the one connection that listens. */
+static long listener(void) {
+  char reply[16];
+  ck_assert_int_eq(redis_server_say(&server, NULL, reply, sizeof reply, "CLIENT LIST TYPE pubsub"),
+                   1);
+  ck_assert_int_eq(strncmp(reply, "id=", 3), 0);
+  return strtol(reply + 3, NULL, 10);
+}
+
+static const char forget_queue[] =
+    "EVAL return(redis.call('DEL',unpack(redis.call('KEYS','*:queue:lock')))) 0";
+
+/* A waiter that was passed over, for the server finds nobody on its channel, listens anew. */
+START_TEST(who_was_passed_over_listens_anew) {
+  void *state = open_redis(0, LONG_LEASE_MS, "");
+  near_waiter waiter = {.state = state};
+  hf_grant grant = HF_GRANT_INIT;
+  ck_assert_int_eq(take(state, 1000, &grant), 1);
+  ck_assert_int_eq(pthread_create(&waiter.thread, NULL, wait_to_be_near, &waiter), 0);
+  until(&waiter.told);
+  long before = listener();
+  ck_assert_int_eq(ask_number(forget_queue), 1);
+  for (int64_t end_ms = now_ms() + NEAR_MS; atomic_load(&waiter.told) < 2;) {
+    ck_assert_int_lt(now_ms(), end_ms);
+    pace_sleep_us(1000);
+  }
+  ck_assert_int_ne(listener(), before);
+  ck_assert_int_eq(give(state, &grant), 1);
+  int64_t began_ms = now_ms();
+  until(&waiter.has_lock);
+  ck_assert_int_lt(now_ms() - began_ms, 900); /* it hears: to ask again takes a second */
+  atomic_store(&waiter.may_release, 1);
+  void *failed = NULL;
+  ck_assert_int_eq(pthread_join(waiter.thread, &failed), 0);
+  ck_assert_ptr_null(failed);
+  redis->close(&state);
+}
+END_TEST
+
 /* ---- processes ---- */
 
 START_TEST(a_child_is_told) {
@@ -322,6 +361,7 @@ int main(void) {
   tcase_add_test(turns, verify_renews);
   tcase_add_test(turns, none_of_32_starves);
   tcase_add_test(turns, who_comes_next_is_told);
+  tcase_add_test(turns, who_was_passed_over_listens_anew);
   tcase_add_test(processes, a_child_is_told);
   tcase_add_test(processes, the_holder_is_described);
   return run_suite("redis", (TCase *const[]){turns, processes}, 2);
