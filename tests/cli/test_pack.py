@@ -55,7 +55,8 @@ class Pack(Filled):
         self.assertEqual(self.save("later", "S", {}), 2 * TILE + 31)
 
     def test_an_empty_store(self):
-        self.assertEqual(self.run_ok("--json", "pack").json, {"packed": 0, "tiles": 0, "head": 0, "freed": 0, "indexed": 0})
+        self.assertEqual(self.run_ok("--json", "pack").json,
+                         {"packed": 0, "tiles": 0, "head": 0, "freed": 0, "indexed": 0})
 
     def test_the_store_by_its_name(self):
         self.fill(TILE)
