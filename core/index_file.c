@@ -319,7 +319,7 @@ static int lower_bound(const hf_index *index, hf_index_table table, const hf_ind
   uint64_t high = index->header.entries[table];
   int status = high > 0 ? narrow(index, table, key, &low, &high, reterr) : HF_OK;
   while (status == HF_OK && low < high) {
-    hf_index_key there;
+    hf_index_key there = {0};
     uint64_t middle = low + (high - low) / 2;
     status = hf_index_entry(index, table, middle, &there, reterr);
     if (hf_index_key_less(&there, key))
