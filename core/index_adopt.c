@@ -8,6 +8,7 @@
 #include "banned.h"
 
 enum {
+  MOVED_TIMES_MAX = 4,
   /* Files that could not be read again and again are left alone: the records are there. */
   INDEX_FAILURES_MAX = 2,
   /* Looks at the mark, where a file that it told of was merged into another meanwhile. */
@@ -109,6 +110,14 @@ static int adopt(hf_store *store, uint64_t tiles, hf_error *reterr) {
   return status < 0 ? status : got;
 }
 
+/* Rows that stay in memory are moved: worth it only where they are not many more than those that
+ * leave it, so that a handle which saves faster than tiles are packed moves each of its rows a few
+ * times in all. */
+static int is_worth_it(const hf_view *view, uint64_t records) {
+  uint64_t kept = view->head > records ? view->head - records : 0;
+  return records > view->base && (records - view->base) * MOVED_TIMES_MAX >= kept;
+}
+
 static int adopt_up_to(hf_store *store, uint64_t tiles, hf_error *reterr) {
   hf_error why = HF_ERROR_INIT;
   uint64_t before = UINT64_MAX;
@@ -118,7 +127,7 @@ static int adopt_up_to(hf_store *store, uint64_t tiles, hf_error *reterr) {
     indexed = indexed < tiles ? indexed : tiles;
     if (!got || indexed == before)
       break;
-    if (indexed * HF_TILE_RECORDS > store->view.base)
+    if (is_worth_it(&store->view, indexed * HF_TILE_RECORDS))
       got = adopt(store, indexed, &why);
     if (got == 1)
       return HF_OK;

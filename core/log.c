@@ -323,7 +323,9 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
     return planted == HF_OK ? look_by_names(store, &tiles, reterr) : planted;
   }
   int status = hf_log_look_at_mark(store, &marked, reterr);
-  if (status == HF_OK && !is_up_to_date(store, marked))
+  if (status == HF_OK && is_up_to_date(store, marked))
+    tiles = atomic_load(&store->tiles_seen); /* for indexes: a commit has looked at it */
+  else if (status == HF_OK)
     status = hf_tile_mark_length(store, &tiles, reterr);
   if (status != HF_OK)
     return status;
