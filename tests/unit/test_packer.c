@@ -51,9 +51,10 @@ START_TEST(a_short_lived_handle_packs_when_it_closes) {
   fill_quietly((uint64_t)T * 12);
   store = open_packing(NULL);
   (void)save_one(store);
+  uint64_t before = tiles(); /* its thread may have packed some by now */
   hf_close(&store);
   ck_assert_uint_ge(tiles(), 2);
-  ck_assert_uint_le(tiles(), 3); /* one more, where its thread had begun before */
+  ck_assert_uint_le(tiles(), before + HF_PACKER_CLOSE_TILES + 1); /* one may have been under way */
   check_sound((uint64_t)T * 12 + 1);
 }
 END_TEST
