@@ -361,10 +361,14 @@ static void hidden(void) {
   int bytes = snprintf(line, sizeof line, "%s\n", record->line);
   hf_record_free(&record);
   write_file("log/00000000000000000002.json", line, (size_t)bytes);
-  hf_store *fresh = fault_open(path);
-  hf_store *handles[] = {store, old, fresh};
-  for (int i = 0; i < 3; i++) {
-    static const char *const names[] = {"that packed", "that was open", "that is new"};
+  hf_store *handles[] = {store, old, fault_open(path), fault_open(path)};
+  for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"that packed", "that was open", "that is new",
+                                        "that finds no index"};
+    char mark[FAULT_PATH_BYTES];
+    (void)snprintf(mark, sizeof mark, "%.400s/index/mark", path);
+    if (i == 3)
+      FAULT_CHECK(unlink(mark) == 0, "there is no index");
     FAULT_CHECK(hf_get_seq(handles[i], 2, &record, &error) == 1, "a handle %s: %s", names[i],
                 error.message);
     FAULT_CHECK(strcmp(record->run_id, "pack 1") == 0, "a handle %s shows %s at seq 2", names[i],
