@@ -351,7 +351,10 @@ static void hidden(void) {
   hf_store *old = fault_open(path);
   for (unsigned i = 0; i < HF_TILE_RECORDS + 1; i++)
     (void)pack_save(store);
+  hf_store *older = fault_open(path);
   fault_log_read(old, &log); /* its rows are loose ones */
+  fault_log_free(&log);
+  fault_log_read(older, &log);
   fault_log_free(&log);
   fault_must(fault_pack(store, &packed, &error), &error, "hf_pack");
   hf_record *record = NULL; /* what a writer who slept would link: a record like others */
@@ -361,10 +364,10 @@ static void hidden(void) {
   int bytes = snprintf(line, sizeof line, "%s\n", record->line);
   hf_record_free(&record);
   write_file("log/00000000000000000002.json", line, (size_t)bytes);
-  hf_store *handles[] = {store, old, fault_open(path), fault_open(path)};
+  hf_store *handles[] = {store, old, fault_open(path), older};
   for (int i = 0; i < 4; i++) {
     static const char *const names[] = {"that packed", "that was open", "that is new",
-                                        "that finds no index"};
+                                        "that was open and finds no index"};
     char mark[FAULT_PATH_BYTES];
     (void)snprintf(mark, sizeof mark, "%.400s/index/mark", path);
     if (i == 3)
