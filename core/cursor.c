@@ -211,8 +211,10 @@ int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) 
     int wanted = cursor->all_revisions || (row.flags & HF_ROW_DAMAGED) != 0
                      ? 1
                      : hf_read_is_current(cursor->store, seq, &row, cursor->last, reterr);
-    if (wanted < 0)
+    if (wanted < 0) {
+      cursor->next = 0;
       return wanted;
+    }
     if (wanted == 0)
       continue;
     status = hf_read_line(cursor->store, seq, &row, &text, &line, reterr);

@@ -384,8 +384,13 @@ static void remove_old(hf_store *store, unsigned level, uint64_t number) {
   }
 }
 
+/* Never over a gap: the mark is shorter where all was forgotten meanwhile (hf_index_forget). */
 static int extend_mark(hf_store *store, uint64_t tile, hf_error *reterr) {
   hf_autofd int fd = hf_sys_openat(store->index_fd, HF_MARK_NAME, O_WRONLY | O_CREAT, 0666);
+  struct stat st;
+  if (fd >= 0 && hf_sys_fstat(fd, &st) == 0 && (uint64_t)st.st_size < tile)
+    return hf_err(reterr, HF_EIO, mark_place,
+                  "the indexes were forgotten while they were made; they are made anew next time");
   if (fd < 0 || hf_sys_pwrite_full(fd, "i", 1, (off_t)tile) != 0 || hf_sys_fsync(fd) != 0 ||
       hf_sys_close(hf_fd_take(&fd)) != 0)
     return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot extend the mark");
