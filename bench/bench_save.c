@@ -25,7 +25,7 @@ typedef struct plan {
 static const char usage[] =
     "usage: bench_save [--dir DIR] [--case PEER:KINDn]... [--rounds N] [--saves N]\n"
     "                  [--history N [--singly]] [--time-max-ms N] [--rounds-max-s N]\n"
-    "                  [--group derived|given]\n"
+    "                  [--group derived|given] [--config FILE]\n"
     "\n"
     "Prints one JSON object a line: each round's figures, then each case's medians.\n"
     "  --case PEER:KINDn  PEER holdfast or sqlite; KIND p (n processes) or t (n threads of one\n"
@@ -38,6 +38,7 @@ static const char usage[] =
     "  --rounds-max-s N   no further round begins after that time (default 3600)\n"
     "  --group WHERE      derived: Holdfast makes the group from the document (default);\n"
     "                     given: its caller names it, as SQLite's caller does\n"
+    "  --config FILE      Holdfast's configuration, as {\"packing\":{\"automatic\":false}}\n"
     "  --dir DIR          the scratch folder goes there and is removed (default: here)\n";
 
 static int parse_number(const char *text, unsigned long long highest, unsigned long long *ret) {
@@ -118,6 +119,9 @@ static int parse_option(int option, const char *text, plan *p) {
     return 0;
   case 'g':
     return parse_group(text);
+  case 'f':
+    hf_bench_config = text;
+    return 0;
   default:
     return -1;
   }
@@ -134,7 +138,7 @@ static int parse(int argc, char **argv, plan *p) {
       {"group", required_argument, NULL, 'g'},
       {"singly", no_argument, NULL, '1'},
       {"rounds-max-s", required_argument, NULL, 'm'},
-
+      {"config", required_argument, NULL, 'f'},
       {"help", no_argument, NULL, 'h'},
       {NULL, 0, NULL, 0},
   };

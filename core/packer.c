@@ -36,7 +36,8 @@ struct hf_packer {
   int closing;
   unsigned close_tiles_left;
   wish wanted;
-  uint64_t last; /* the record that woke it */
+  uint64_t last;               /* the record that woke it */
+  _Atomic int64_t saved_at_ms; /* when this handle committed last */
   unsigned failures;
   int64_t not_before_ms;
   hf_error news; /* code 0: none */
@@ -58,6 +59,7 @@ static struct hf_packer *packer_new(void) {
   (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   (void)pthread_cond_init(&packer->wake, &attributes);
   (void)pthread_condattr_destroy(&attributes);
+  atomic_store(&packer->saved_at_ms, hf_monotonic_ms());
   return packer;
 }
 
@@ -110,22 +112,41 @@ static int may_go_on(struct hf_packer *packer) {
   return may;
 }
 
-/* After a tile that was begun at this instant. */
-static void rest(struct hf_packer *packer, int64_t began_ms) {
-  int64_t now_ms = hf_monotonic_ms();
-  int64_t rest_ms = (now_ms - began_ms) * HF_PACKER_REST_TIMES;
+/* packer->mutex is held. */
+static void sleep_until(struct hf_packer *packer, int64_t until_ms) {
+  struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000};
+  (void)pthread_cond_timedwait(&packer->wake, &packer->mutex, &until);
+}
+
+/* After a tile that took so long. */
+static void rest(struct hf_packer *packer, int64_t took_ms) {
+  int64_t rest_ms = took_ms * HF_PACKER_REST_TIMES;
   if (rest_ms > HF_PACKER_REST_MS_MAX)
     rest_ms = HF_PACKER_REST_MS_MAX;
-  int64_t until_ms = now_ms + rest_ms;
-  struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000};
+  int64_t until_ms = hf_monotonic_ms() + rest_ms;
   (void)pthread_mutex_lock(&packer->mutex);
   while (!packer->closing && hf_monotonic_ms() < until_ms)
-    (void)pthread_cond_timedwait(&packer->wake, &packer->mutex, &until);
+    sleep_until(packer, until_ms);
+  (void)pthread_mutex_unlock(&packer->mutex);
+}
+
+/* Before a tile: until this handle saves nothing, and no longer than that. */
+static void wait_for_lull(struct hf_packer *packer, int64_t patience_ms) {
+  int64_t until_ms = hf_monotonic_ms() + patience_ms;
+  (void)pthread_mutex_lock(&packer->mutex);
+  while (!packer->closing) {
+    int64_t now_ms = hf_monotonic_ms();
+    int64_t lull_ms = atomic_load(&packer->saved_at_ms) + HF_PACKER_LULL_MS;
+    if (now_ms >= lull_ms || now_ms >= until_ms)
+      break;
+    sleep_until(packer, lull_ms < until_ms ? lull_ms : until_ms);
+  }
   (void)pthread_mutex_unlock(&packer->mutex);
 }
 
 static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *reterr) {
   uint64_t tiles = 0;
+  int64_t patience_ms = HF_PACKER_PATIENCE_MS;
   int status = HF_OK;
   if (!packer->has_looked &&
       hf_tiles_settled(store) <= atomic_load(&store->tiles_seen) + HF_PACKER_NEAR_TILES) {
@@ -136,14 +157,21 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
   for (;;) {
     if (status >= 0)
       status = hf_tile_mark_length(store, &tiles, reterr);
-    if (status < 0 || tiles >= hf_tiles_settled(store) || !may_go_on(packer))
+    uint64_t settled = status < 0 ? 0 : hf_tiles_settled(store);
+    if (tiles >= settled)
       return status < 0 ? status : HF_OK;
+    if (settled - tiles < HF_PACKER_BEHIND_TILES)
+      wait_for_lull(packer, patience_ms);
+    if (!may_go_on(packer))
+      return HF_OK;
     int64_t began_ms = hf_monotonic_ms();
     status = hf_tile_pack_one(store, tiles, reterr);
     if (status >= 0)
       status = hf_index_build(store, NULL, reterr); /* derived, but worth a word */
+    int64_t took_ms = hf_monotonic_ms() - began_ms;
+    patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;
     if (status >= 0)
-      rest(packer, began_ms);
+      rest(packer, took_ms);
   }
 }
 
@@ -263,6 +291,8 @@ static void tell(hf_store *store) {
 }
 
 void hf_packer_committed(hf_store *store, uint64_t last) {
+  if (store->packer != NULL)
+    atomic_store(&store->packer->saved_at_ms, hf_monotonic_ms());
   uint64_t full = last / HF_TILE_RECORDS;
   uint64_t tiles = atomic_load(&store->tiles_seen);
   if (!store->packs || full <= tiles)

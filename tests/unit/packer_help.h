@@ -16,6 +16,7 @@
 
 #include <holdfast/admin.h>
 
+#include "clock.h"
 #include "pace.h"
 #include "packer.h"
 #include "scratch.h"

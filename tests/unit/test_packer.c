@@ -59,6 +59,33 @@ START_TEST(a_short_lived_handle_packs_when_it_closes) {
 }
 END_TEST
 
+/* Saves one after the other until some tile is packed, or the time is up; the longest it did not.
+ */
+static int64_t save_until(uint64_t wanted_tiles, int64_t until_ms) {
+  int64_t before_ms = hf_monotonic_ms();
+  int64_t longest_ms = 0;
+  while (tiles() < wanted_tiles && before_ms < until_ms) {
+    (void)save_one(store);
+    int64_t now_ms = hf_monotonic_ms();
+    if (now_ms - before_ms > longest_ms)
+      longest_ms = now_ms - before_ms;
+    before_ms = now_ms;
+  }
+  return longest_ms;
+}
+
+START_TEST(it_gives_way_to_those_who_save_and_not_for_ever) {
+  fill(store, T);
+  int64_t began_ms = hf_monotonic_ms();
+  int64_t longest_ms = save_until(1, began_ms + HF_PACKER_PATIENCE_MS / 2);
+  if (longest_ms < HF_PACKER_LULL_MS / 2) /* else this machine made a lull */
+    ck_assert_uint_eq(tiles(), 0);
+  (void)save_until(1, began_ms + WAIT_MS);
+  ck_assert_uint_ge(tiles(), 1);
+  ck_assert_int_lt(hf_monotonic_ms(), began_ms + WAIT_MS);
+}
+END_TEST
+
 START_TEST(the_configuration_switches_it_off) {
   hf_config *config = NULL;
   const char *text = "{\"packing\":{\"automatic\":false}}";
@@ -199,6 +226,7 @@ int main(void) {
   tcase_add_test(tests, who_completes_a_tile_packs_it);
   tcase_add_test(tests, others_wait_until_two_stand_unpacked);
   tcase_add_test(tests, a_short_lived_handle_packs_when_it_closes);
+  tcase_add_test(tests, it_gives_way_to_those_who_save_and_not_for_ever);
   tcase_add_test(tests, the_configuration_switches_it_off);
   tcase_add_test(tests, one_at_a_time_unless_that_does_not_get_on);
   tcase_add_test(tests, on_a_shared_filesystem_others_wait_and_look);
