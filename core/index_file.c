@@ -38,12 +38,12 @@ uint64_t hf_index_group_hash(const char *text, size_t bytes) {
 
 /* ---- header ---- */
 
-static void put_number(char *at, uint64_t number, size_t bytes) {
+void hf_index_number_put(char *at, uint64_t number, size_t bytes) {
   uint64_t word = htole64(number);
   memcpy(at, &word, bytes);
 }
 
-static uint64_t take_number(const char *at, size_t bytes) {
+uint64_t hf_index_number_take(const char *at, size_t bytes) {
   uint64_t word = 0;
   memcpy(&word, at, bytes);
   return le64toh(word);
@@ -52,43 +52,43 @@ static uint64_t take_number(const char *at, size_t bytes) {
 void hf_index_header_put(const hf_index_header *header, char bytes[HF_INDEX_HEADER_BYTES]) {
   memset(bytes, 0, HF_INDEX_HEADER_BYTES);
   memcpy(bytes, HF_INDEX_MAGIC, sizeof HF_INDEX_MAGIC - 1);
-  put_number(bytes + HEADER_LEVEL, header->level, 4);
-  put_number(bytes + HEADER_TILE_RECORDS, HF_TILE_RECORDS, 4);
-  put_number(bytes + HEADER_NUMBER, header->number, 8);
-  put_number(bytes + HEADER_COUNT, header->count, 8);
+  hf_index_number_put(bytes + HEADER_LEVEL, header->level, 4);
+  hf_index_number_put(bytes + HEADER_TILE_RECORDS, HF_TILE_RECORDS, 4);
+  hf_index_number_put(bytes + HEADER_NUMBER, header->number, 8);
+  hf_index_number_put(bytes + HEADER_COUNT, header->count, 8);
   for (size_t i = 0; i < HF_INDEX_TABLES; i++)
-    put_number(bytes + HEADER_ENTRIES + 8 * i, header->entries[i], 8);
-  put_number(bytes + HEADER_MODE_SEQ, header->mode_seq, 8);
-  put_number(bytes + HEADER_FOREIGN_MODE_SEQ, header->foreign_mode_seq, 8);
-  put_number(bytes + HEADER_UNKNOWN_COUNT, header->unknown_count, 8);
-  put_number(bytes + HEADER_UNKNOWN_FIRST, header->unknown_first, 8);
+    hf_index_number_put(bytes + HEADER_ENTRIES + 8 * i, header->entries[i], 8);
+  hf_index_number_put(bytes + HEADER_MODE_SEQ, header->mode_seq, 8);
+  hf_index_number_put(bytes + HEADER_FOREIGN_MODE_SEQ, header->foreign_mode_seq, 8);
+  hf_index_number_put(bytes + HEADER_UNKNOWN_COUNT, header->unknown_count, 8);
+  hf_index_number_put(bytes + HEADER_UNKNOWN_FIRST, header->unknown_first, 8);
   memcpy(bytes + HEADER_LOCKER, header->locker, sizeof header->locker);
-  put_number(bytes + HEADER_BODY_CRC, header->body_crc, 4);
-  put_number(bytes + HEADER_CRC, hf_crc32c(0, bytes, HEADER_CRC), 4);
+  hf_index_number_put(bytes + HEADER_BODY_CRC, header->body_crc, 4);
+  hf_index_number_put(bytes + HEADER_CRC, hf_crc32c(0, bytes, HEADER_CRC), 4);
 }
 
 static int take_header(const char *bytes, unsigned level, uint64_t number,
                        hf_index_header *header) {
   memset(header, 0, sizeof *header);
   if (memcmp(bytes, HF_INDEX_MAGIC, sizeof HF_INDEX_MAGIC - 1) != 0 ||
-      take_number(bytes + HEADER_CRC, 4) != hf_crc32c(0, bytes, HEADER_CRC) ||
-      take_number(bytes + HEADER_TILE_RECORDS, 4) != HF_TILE_RECORDS)
+      hf_index_number_take(bytes + HEADER_CRC, 4) != hf_crc32c(0, bytes, HEADER_CRC) ||
+      hf_index_number_take(bytes + HEADER_TILE_RECORDS, 4) != HF_TILE_RECORDS)
     return -1;
-  header->level = (unsigned)take_number(bytes + HEADER_LEVEL, 4);
-  header->number = take_number(bytes + HEADER_NUMBER, 8);
-  header->count = take_number(bytes + HEADER_COUNT, 8);
+  header->level = (unsigned)hf_index_number_take(bytes + HEADER_LEVEL, 4);
+  header->number = hf_index_number_take(bytes + HEADER_NUMBER, 8);
+  header->count = hf_index_number_take(bytes + HEADER_COUNT, 8);
   for (size_t i = 0; i < HF_INDEX_TABLES; i++) {
-    header->entries[i] = take_number(bytes + HEADER_ENTRIES + 8 * i, 8);
+    header->entries[i] = hf_index_number_take(bytes + HEADER_ENTRIES + 8 * i, 8);
     if (header->entries[i] > header->count)
       return -1;
   }
-  header->mode_seq = take_number(bytes + HEADER_MODE_SEQ, 8);
-  header->foreign_mode_seq = take_number(bytes + HEADER_FOREIGN_MODE_SEQ, 8);
-  header->unknown_count = take_number(bytes + HEADER_UNKNOWN_COUNT, 8);
-  header->unknown_first = take_number(bytes + HEADER_UNKNOWN_FIRST, 8);
+  header->mode_seq = hf_index_number_take(bytes + HEADER_MODE_SEQ, 8);
+  header->foreign_mode_seq = hf_index_number_take(bytes + HEADER_FOREIGN_MODE_SEQ, 8);
+  header->unknown_count = hf_index_number_take(bytes + HEADER_UNKNOWN_COUNT, 8);
+  header->unknown_first = hf_index_number_take(bytes + HEADER_UNKNOWN_FIRST, 8);
   memcpy(header->locker, bytes + HEADER_LOCKER, sizeof header->locker);
   header->locker[sizeof header->locker - 1] = '\0';
-  header->body_crc = (uint32_t)take_number(bytes + HEADER_BODY_CRC, 4);
+  header->body_crc = (uint32_t)hf_index_number_take(bytes + HEADER_BODY_CRC, 4);
   return header->level == level && header->number == number &&
                  header->count == hf_index_tiles(level) * HF_TILE_RECORDS
              ? 0
@@ -201,15 +201,29 @@ int hf_index_check_body(const hf_index *index, hf_error *reterr) {
 
 void hf_index_row_put(const hf_row *row, char bytes[HF_INDEX_ROW_BYTES]) {
   memcpy(bytes, row->id.bytes, sizeof row->id.bytes);
-  put_number(bytes + ROW_KEY, row->key_hash, 8);
-  put_number(bytes + ROW_PEER, row->peer_hash, 8);
-  put_number(bytes + ROW_RUN, row->run_hash, 8);
-  put_number(bytes + ROW_DOC, row->doc_hash, 8);
-  put_number(bytes + ROW_OFFSET, row->offset, 4);
-  put_number(bytes + ROW_META,
-             row->line_bytes | (uint32_t)row->op << ROW_OP_SHIFT |
-                 (uint32_t)(row->flags & ROW_FLAGS) << ROW_FLAGS_SHIFT,
-             4);
+  hf_index_number_put(bytes + ROW_KEY, row->key_hash, 8);
+  hf_index_number_put(bytes + ROW_PEER, row->peer_hash, 8);
+  hf_index_number_put(bytes + ROW_RUN, row->run_hash, 8);
+  hf_index_number_put(bytes + ROW_DOC, row->doc_hash, 8);
+  hf_index_number_put(bytes + ROW_OFFSET, row->offset, 4);
+  hf_index_number_put(bytes + ROW_META,
+                      row->line_bytes | (uint32_t)row->op << ROW_OP_SHIFT |
+                          (uint32_t)(row->flags & ROW_FLAGS) << ROW_FLAGS_SHIFT,
+                      4);
+}
+
+void hf_index_row_take(const char bytes[HF_INDEX_ROW_BYTES], hf_row *ret_row) {
+  uint32_t meta = (uint32_t)hf_index_number_take(bytes + ROW_META, 4);
+  memset(ret_row, 0, sizeof *ret_row);
+  memcpy(ret_row->id.bytes, bytes, sizeof ret_row->id.bytes);
+  ret_row->key_hash = hf_index_number_take(bytes + ROW_KEY, 8);
+  ret_row->peer_hash = hf_index_number_take(bytes + ROW_PEER, 8);
+  ret_row->run_hash = hf_index_number_take(bytes + ROW_RUN, 8);
+  ret_row->doc_hash = hf_index_number_take(bytes + ROW_DOC, 8);
+  ret_row->offset = (uint32_t)hf_index_number_take(bytes + ROW_OFFSET, 4);
+  ret_row->line_bytes = meta & ROW_BYTES_MAX;
+  ret_row->op = (uint8_t)(meta >> ROW_OP_SHIFT & 15);
+  ret_row->flags = (uint8_t)(meta >> ROW_FLAGS_SHIFT & ROW_FLAGS);
 }
 
 int hf_index_row(const hf_index *index, uint64_t seq, hf_row *ret_row, hf_error *reterr) {
@@ -218,17 +232,7 @@ int hf_index_row(const hf_index *index, uint64_t seq, hf_row *ret_row, hf_error 
                              sizeof bytes, reterr);
   if (status != HF_OK)
     return status;
-  uint32_t meta = (uint32_t)take_number(bytes + ROW_META, 4);
-  memset(ret_row, 0, sizeof *ret_row);
-  memcpy(ret_row->id.bytes, bytes, sizeof ret_row->id.bytes);
-  ret_row->key_hash = take_number(bytes + ROW_KEY, 8);
-  ret_row->peer_hash = take_number(bytes + ROW_PEER, 8);
-  ret_row->run_hash = take_number(bytes + ROW_RUN, 8);
-  ret_row->doc_hash = take_number(bytes + ROW_DOC, 8);
-  ret_row->offset = (uint32_t)take_number(bytes + ROW_OFFSET, 4);
-  ret_row->line_bytes = meta & ROW_BYTES_MAX;
-  ret_row->op = (uint8_t)(meta >> ROW_OP_SHIFT & 15);
-  ret_row->flags = (uint8_t)(meta >> ROW_FLAGS_SHIFT & ROW_FLAGS);
+  hf_index_row_take(bytes, ret_row);
   ret_row->in_tile = 1;
   ret_row->file_first = seq;
   if ((seq - 1) % HF_TILE_RECORDS == 0) /* the edge of a tile is always the edge of a file */
@@ -247,13 +251,13 @@ int hf_index_entry(const hf_index *index, hf_index_table table, uint64_t i, hf_i
 }
 
 void hf_index_entry_take(const char bytes[HF_INDEX_ENTRY_BYTES], hf_index_key *ret_key) {
-  ret_key->hash = take_number(bytes, 8);
-  ret_key->place = (uint32_t)take_number(bytes + 8, 4);
+  ret_key->hash = hf_index_number_take(bytes, 8);
+  ret_key->place = (uint32_t)hf_index_number_take(bytes + 8, 4);
 }
 
 void hf_index_tile_put(uint64_t bytes, uint32_t crc, char out[HF_INDEX_TILE_BYTES]) {
-  put_number(out, bytes, 8);
-  put_number(out + 8, crc, 8);
+  hf_index_number_put(out, bytes, 8);
+  hf_index_number_put(out + 8, crc, 8);
 }
 
 int hf_index_tile(const hf_index *index, uint64_t tile, uint64_t *ret_bytes, uint32_t *ret_crc,
@@ -263,15 +267,15 @@ int hf_index_tile(const hf_index *index, uint64_t tile, uint64_t *ret_bytes, uin
   int status = hf_index_read(index, HF_INDEX_HEADER_BYTES + (tile - first) * sizeof bytes, bytes,
                              sizeof bytes, reterr);
   if (status == HF_OK) {
-    *ret_bytes = take_number(bytes, 8);
-    *ret_crc = (uint32_t)take_number(bytes + 8, 4);
+    *ret_bytes = hf_index_number_take(bytes, 8);
+    *ret_crc = (uint32_t)hf_index_number_take(bytes + 8, 4);
   }
   return status;
 }
 
 void hf_index_entry_put(const hf_index_key *key, char bytes[HF_INDEX_ENTRY_BYTES]) {
-  put_number(bytes, key->hash, 8);
-  put_number(bytes + 8, key->place, 4);
+  hf_index_number_put(bytes, key->hash, 8);
+  hf_index_number_put(bytes + 8, key->place, 4);
 }
 
 /* ---- looking up ---- */

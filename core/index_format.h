@@ -1,4 +1,5 @@
-/* Where things stand in an index file; between index_file.c and index_build.c alone. */
+/* Where things stand in an index file: for index_file.c and index_build.c; log/rows has its rows,
+ * too (log_rows.c). */
 #ifndef HF_CORE_INDEX_FORMAT_H
 #define HF_CORE_INDEX_FORMAT_H
 
@@ -43,8 +44,14 @@ static inline int hf_index_key_less(const hf_index_key *a, const hf_index_key *b
   return a->hash != b->hash ? a->hash < b->hash : a->place < b->place;
 }
 
+/* The lowest byte first. */
+void hf_index_number_put(char *at, uint64_t number, size_t bytes);
+uint64_t hf_index_number_take(const char *at, size_t bytes);
+
 void hf_index_header_put(const hf_index_header *header, char bytes[HF_INDEX_HEADER_BYTES]);
 void hf_index_row_put(const hf_row *row, char bytes[HF_INDEX_ROW_BYTES]);
+/* All but where it stands. */
+void hf_index_row_take(const char bytes[HF_INDEX_ROW_BYTES], hf_row *ret_row);
 void hf_index_entry_put(const hf_index_key *key, char bytes[HF_INDEX_ENTRY_BYTES]);
 void hf_index_entry_take(const char bytes[HF_INDEX_ENTRY_BYTES], hf_index_key *ret_key);
 void hf_index_tile_put(uint64_t bytes, uint32_t crc, char out[HF_INDEX_TILE_BYTES]);

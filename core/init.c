@@ -14,6 +14,7 @@
 #include "fs.h"
 #include "id.h"
 #include "log.h"
+#include "log_rows.h"
 #include "manifest.h"
 #include "peer_record.h"
 #include "probe.h"
@@ -118,6 +119,16 @@ static int make_parts(const char *path, int root_fd, int *ret_stage_fd, int *ret
       *ret_stage_fd = hf_fd_take(&fd);
   }
   return hf_dir_fsync(root_fd, path, reterr);
+}
+
+/* On a shared filesystem, so that no client remembers that it was absent. */
+static int make_rows(int log_fd, hf_error *reterr) {
+  int status = hf_file_create(log_fd, HF_ROWS_NAME, "", 0, 0, reterr);
+  if (status == HF_EEXIST)
+    return HF_OK;
+  if (status != HF_OK)
+    hf_err_place_below(reterr, "log");
+  return status;
 }
 
 static int choose_locker(const char *path, const hf_fs *fs, const hf_init_options *options,
@@ -259,6 +270,8 @@ int hf_init(const char *path, const hf_init_options *options, hf_info *ret_info,
     status = ask_record(path, root_fd, &fs, options, &manifest, reterr);
   if (status == HF_OK)
     status = make_parts(path, root_fd, &stage_fd, &log_fd, reterr);
+  if (status == HF_OK && !fs.local)
+    status = make_rows(log_fd, reterr);
   if (status == HF_OK)
     status = choose_publish(path, stage_fd, log_fd, &manifest, reterr);
   if (status == HF_OK)

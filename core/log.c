@@ -10,6 +10,7 @@
 #include "err.h"
 #include "file.h"
 #include "index.h"
+#include "log_rows.h"
 #include "mark.h"
 #include "plant.h"
 #include "sys.h"
@@ -333,10 +334,14 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   if (status != HF_OK)
     return status;
   uint64_t exists = tiles * HF_TILE_RECORDS > marked ? tiles * HF_TILE_RECORDS : marked;
+  uint64_t rows_gap_end = 0;
   while (store->view.head < exists) {
+    uint64_t before = store->view.head;
     if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
       keep_turn(store);
-    int got = read_on(store, &tiles, marked, reterr);
+    int got = hf_log_rows_read(store, marked, tiles, &rows_gap_end, reterr);
+    if (got == HF_OK && store->view.head == before)
+      got = read_on(store, &tiles, marked, reterr);
     if (got < 0)
       return got;
     if (store->durable_head < store->view.head) /* the mark covers it, or the file that it is in */

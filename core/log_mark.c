@@ -5,6 +5,7 @@
 #include "err.h"
 #include "file.h"
 #include "log.h"
+#include "log_rows.h"
 #include "mark.h"
 #include "plant.h"
 #include "sys.h"
@@ -167,6 +168,7 @@ static int write_by_name(hf_store *store, hf_error *reterr) {
 int hf_log_extend_mark(hf_store *store, hf_error *reterr) {
   if (store->mark_length >= store->view.head)
     return HF_OK;
+  hf_log_rows_write(store);
   int status = write_by_pin(store) ? HF_OK : write_by_name(store, reterr);
   if (status == HF_OK)
     store->mark_length = store->view.head;

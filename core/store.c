@@ -14,6 +14,7 @@
 #include "fs.h"
 #include "json.h"
 #include "log.h"
+#include "log_rows.h"
 #include "packer.h"
 #include "probe.h"
 #include "stage.h"
@@ -53,10 +54,10 @@ void hf_close(hf_store **store) {
   *store = NULL;
   hf_packer_close(old);
   hf_store_close_locker(old);
-  int *fds[] = {&old->root_fd,         &old->stage_fd,        &old->log_fd,
-                &old->tile_fd,         &old->blob_fd,         &old->log_mark_fd,
-                &old->index_fd,        &old->tile_mark_fd,    &old->log_mark_write_fd,
-                &old->log_mark_pin_fd, &old->tile_mark_pin_fd};
+  int *fds[] = {&old->root_fd,  &old->stage_fd,        &old->log_fd,
+                &old->tile_fd,  &old->blob_fd,         &old->log_mark_fd,
+                &old->index_fd, &old->tile_mark_fd,    &old->log_mark_write_fd,
+                &old->rows_fd,  &old->log_mark_pin_fd, &old->tile_mark_pin_fd};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     hf_fd_cleanup(fds[i]);
   /* a child's copy may be locked by a thread that it does not have */
@@ -81,7 +82,7 @@ static hf_store *store_new(void) {
     return NULL;
   store->owner_pid = getpid();
   store->root_fd = store->stage_fd = store->log_fd = store->tile_fd = store->blob_fd = -1;
-  store->index_fd = -1;
+  store->index_fd = store->rows_fd = -1;
   store->log_mark_fd = store->tile_mark_fd = store->log_mark_write_fd = -1;
   store->log_mark_pin_fd = store->tile_mark_pin_fd = -1;
   (void)pthread_mutex_init(&store->locker_mutex, NULL); /* none of them fails on Linux */
@@ -171,6 +172,7 @@ static int open_parts(hf_store *store, hf_error *reterr) {
   if (store->shared) {
     hf_store_pin_log_mark(store);
     (void)pin_mark(store->tile_fd, &store->tile_mark_pin_fd);
+    hf_log_rows_open(store, 0);
     return HF_OK;
   }
   store->log_mark_fd = hf_sys_openat(store->log_fd, HF_MARK_NAME, O_RDONLY, 0);
@@ -273,6 +275,13 @@ int hf_store_prepare_to_stage(hf_store *store, hf_error *reterr) {
   return status;
 }
 
+/* A store that was made before there were rows. */
+static void make_rows(hf_store *store) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  hf_log_rows_open(store, 1);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+}
+
 int hf_store_prepare_to_write(hf_store *store, hf_error *reterr) {
   char scheme[HF_LOCKER_NAME_BYTES_MAX + 1];
   hf_opened_locker *locker = NULL;
@@ -287,6 +296,7 @@ int hf_store_prepare_to_write(hf_store *store, hf_error *reterr) {
   if (status != HF_OK)
     return status;
   hf_store_leave_locker(store, &locker);
+  make_rows(store);
   (void)pthread_mutex_lock(&store->locker_mutex);
   store->ready_to_write = 1;
   (void)pthread_mutex_unlock(&store->locker_mutex);

@@ -47,6 +47,7 @@ struct hf_store {
   int log_mark_fd; /* local filesystems: kept open; shared: -1, opened afresh for each look */
   int tile_mark_fd;
   int log_mark_write_fd;
+  int rows_fd; /* log/rows; -1: there is none, or it cannot be used. Under view_mutex once open */
   /* shared: kept open, never read; see pin_mark. log/mark is written by its own where it can be */
   int log_mark_pin_fd;
   int tile_mark_pin_fd;

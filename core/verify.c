@@ -52,6 +52,8 @@ static int check_parts(hf_verify_work *work, hf_error *reterr) {
     status = hf_verify_list_blobs(work, reterr);
   if (status == HF_OK && work->log_usable)
     status = hf_verify_log(work, reterr);
+  if (status == HF_OK && work->log_usable)
+    status = hf_verify_rows_say(work, reterr);
   if (status == HF_OK && work->log_usable && work->tile_fd >= 0)
     status = hf_verify_index(work, reterr);
   if (status == HF_OK && work->log_usable)

@@ -34,6 +34,7 @@ enum {
   HF_VERIFY_TICK_RECORDS = 256,
   HF_VERIFY_PATH_BYTES = 512,
   HF_VERIFY_MARK_WINDOW_BYTES = 4096,
+  HF_VERIFY_ROWS_WINDOW_BYTES = 4096,
 };
 
 struct hf_repair;
@@ -75,6 +76,15 @@ typedef struct hf_verify_mark {
   uint64_t beyond_files; /* of the log behind the mark's end */
 } hf_verify_mark;
 
+typedef struct hf_verify_rows {
+  char window[HF_VERIFY_ROWS_WINDOW_BYTES];
+  uint64_t window_at;
+  size_t window_bytes;
+  uint64_t wrong; /* rows that tell something else than their records */
+  uint64_t wrong_first;
+  int stale; /* a file of the log was repaired: its rows may tell what it was */
+} hf_verify_rows;
+
 /* An id and the seq at which it stands; HF_ID_ENDED in seq: a record that ends it. */
 #define HF_ID_ENDED ((uint64_t)1 << 63)
 typedef struct hf_seen_id {
@@ -105,6 +115,7 @@ typedef struct hf_verify_work {
   hf_seqs names; /* of loose files */
   hf_seqs tiles; /* of tile files */
   hf_verify_mark log_mark;
+  hf_verify_rows rows;
   hf_kind_of_name tile_mark_is;
   uint64_t tile_mark_length;
   uint64_t tile_mark_seen; /* its length, when tiles_count was told from it */
@@ -249,6 +260,11 @@ int hf_verify_document(hf_verify_work *work, uint64_t seq, const char *path, con
 
 int hf_verify_id_add(hf_verify_work *work, const hf_id *id, uint64_t seq, hf_error *reterr);
 int hf_verify_ids(hf_verify_work *work, hf_error *reterr);
+
+/* log/rows (verify_rows.c): whether the row of an intact record tells what it tells; and what was
+ * found. */
+int hf_verify_row(hf_verify_work *work, const hf_span *span, size_t i, hf_error *reterr);
+int hf_verify_rows_say(hf_verify_work *work, hf_error *reterr);
 
 /* The indexes (verify_index.c). */
 int hf_verify_index(hf_verify_work *work, hf_error *reterr);

@@ -287,6 +287,7 @@ static int do_span(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *
       return hf_err(reterr, HF_EIO, span->path,
                     "the name exists, and this host cannot read it; repair from another host");
     repaired = hf_repair_span(work, span, reterr);
+    work->rows.stale |= repaired > 0;
   }
   if (repaired < 0) { /* what was found is named, though it could not be repaired */
     (void)hf_span_check(work, span, 0, NULL);

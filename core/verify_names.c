@@ -6,6 +6,7 @@
 #include "err.h"
 #include "file.h"
 #include "id.h"
+#include "log_rows.h"
 #include "sys.h"
 #include "verify.h"
 
@@ -61,6 +62,9 @@ static int log_entry(void *context, const char *name, hf_error *reterr) {
   if (seq != 0)
     return hf_seqs_add(&work->names, seq, reterr);
   if (strcmp(name, HF_MARK_NAME) == 0 || say_harmless(work, "log", name))
+    return HF_OK;
+  if (strcmp(name, HF_ROWS_NAME) == 0 &&
+      hf_verify_name(work->log_fd, name, "log", NULL, NULL, NULL) == HF_NAME_FILE)
     return HF_OK;
   return say_not_ours(work, work->log_fd, "log", name, reterr);
 }

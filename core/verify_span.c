@@ -364,6 +364,8 @@ int hf_span_check(hf_verify_work *work, hf_span *span, int repaired, hf_error *r
       continue;
     int status = hf_verify_record(work, span->first + i, span->path, hf_span_text(span, line),
                                   line->bytes, reterr);
+    if (status == HF_OK)
+      status = hf_verify_row(work, span, i, reterr);
     if (status != HF_OK)
       return status;
   }

@@ -124,6 +124,16 @@ int hf_view_append(hf_view *view, const hf_line *line, const hf_place *place) {
   return HF_OK;
 }
 
+int hf_view_append_row(hf_view *view, const hf_row *row) {
+  if (hf_view_reserve(view, 1) != HF_OK)
+    return HF_ENOMEM;
+  uint64_t seq = view->head + 1;
+  *row_of(view, seq) = *row;
+  index_row(view, seq, row_of(view, seq));
+  view->head = seq;
+  return HF_OK;
+}
+
 int hf_view_rebase(hf_view *view, uint64_t base) {
   hf_view kept = {.base = base, .head = base};
   size_t count = view->head > base ? (size_t)(view->head - base) : 0;

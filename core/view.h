@@ -78,6 +78,9 @@ int hf_view_reserve(hf_view *view, size_t more);
 /* Appends the record head + 1. line NULL: it is damaged. 0 or HF_ENOMEM (the view is as before). */
 int hf_view_append(hf_view *view, const hf_line *line, const hf_place *place);
 
+/* Appends head + 1 by its row: of an intact op "save" or "end". 0 or HF_ENOMEM. */
+int hf_view_append_row(hf_view *view, const hf_row *row);
+
 /* Fills in a row from a record's parts; line NULL: damaged. */
 void hf_row_fill(hf_row *row, const hf_line *line, const hf_place *place);
 uint64_t hf_row_id_hash(const hf_id *id);

@@ -47,7 +47,8 @@
   X(TILE_NOT_PREFERRED, "a reader takes the loose file although a tile covers it")                 \
   X(FREE_BEFORE_TILE_DURABLE,                                                                      \
     "loose names are removed before their tile and its mark are durable")                          \
-  X(FREE_WITHOUT_COMPARE, "loose names are removed although the tile holds something else")
+  X(FREE_WITHOUT_COMPARE, "loose names are removed although the tile holds something else")        \
+  X(ROWS_UNCHECKED, "a row of log/rows is believed although its check is wrong")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,

@@ -95,7 +95,7 @@ HF_API int hf_pack(hf_store *store, const hf_pack_options *options, hf_pack_repo
 typedef struct hf_finding {
   /* One word, stable (docs/FORMAT.md lists them). Damage: "bit-flip", "cut-short", "missing",
    * "foreign", "edge", "tile", "mark", "manifest", "blob-gone", "blob-altered", "document",
-   * "envelope", "double-id", "ended", "unreadable", "index". Remarks: "leftover", "lost",
+   * "envelope", "double-id", "ended", "unreadable", "index", "rows". Remarks: "leftover", "lost",
    * "unknown"; "manifest", "mark" and "tile" may be one, too. */
   const char *kind;
   uint64_t seq;     /* 0: no single record */

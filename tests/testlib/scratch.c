@@ -10,6 +10,7 @@
 
 #include <holdfast/admin.h>
 
+#include "log_rows.h"
 #include "store.h"
 
 static void fail(const char *what, const char *place, const char *message) {
@@ -72,6 +73,7 @@ void scratch_assume_shared(hf_store *store) {
       (void)close(*kept[i]);
     *kept[i] = -1;
   }
+  hf_log_rows_open(store, 0);
 }
 
 int scratch_save(hf_store *store, const char *run_id, const char *stage, const char *doc,
