@@ -132,6 +132,7 @@ static void lead_once(hf_store *store) {
 }
 
 void hf_commit(hf_store *store, hf_attempt *const *attempts, size_t count) {
+  atomic_fetch_add(&store->savers, 1);
   (void)pthread_mutex_lock(&store->queue_mutex);
   for (size_t i = 0; i < count; i++)
     enqueue(store, attempts[i]);
@@ -142,4 +143,5 @@ void hf_commit(hf_store *store, hf_attempt *const *attempts, size_t count) {
         lead_once(store);
     }
   (void)pthread_mutex_unlock(&store->queue_mutex);
+  atomic_fetch_sub(&store->savers, 1);
 }

@@ -315,7 +315,17 @@ static int is_up_to_date(const hf_store *store, uint64_t marked) {
   return store->shared && marked == store->view.head && marked > 0 && !store->view.index_failed;
 }
 
-int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
+/* Nor where rows tell of all that is new, for those need no look at a tile: little, for of much an
+ * index tells at once. */
+static int read_rows_first(hf_store *store, uint64_t marked, hf_error *reterr) {
+  uint64_t gap_end = 0;
+  if (!store->shared || store->view.head == 0 || marked <= store->view.head ||
+      marked - store->view.head > HF_BATCH_MAX || store->view.index_failed)
+    return HF_OK;
+  return hf_log_rows_read(store, marked, atomic_load(&store->tiles_seen), &gap_end, reterr);
+}
+
+static int refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   uint64_t tiles = 0;
   uint64_t marked = 0;
   if (store->shared && (flags & HF_REFRESH_UNDER_LOCK) == 0 &&
@@ -324,6 +334,8 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
     return planted == HF_OK ? look_by_names(store, &tiles, reterr) : planted;
   }
   int status = hf_log_look_at_mark(store, &marked, reterr);
+  if (status == HF_OK)
+    status = read_rows_first(store, marked, reterr);
   if (status == HF_OK && is_up_to_date(store, marked))
     tiles = atomic_load(&store->tiles_seen); /* for indexes: a commit has looked at it */
   else if (status == HF_OK)
@@ -354,6 +366,14 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   if (!store->shared)
     status = look_beyond(store, &tiles, reterr);
   return status == HF_OK ? make_durable(store, reterr) : status;
+}
+
+int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
+  uint64_t before = store->view.head;
+  int status = refresh(store, flags, reterr);
+  if (store->view.head != before)
+    store->others_seen_at = store->view.head;
+  return status;
 }
 
 int hf_log_read_next(hf_store *store, hf_error *reterr) {

@@ -13,6 +13,11 @@
 
 #include "banned.h"
 
+enum {
+  ALONE_RECORDS = 16, /* of its own, behind the last one of others */
+  DUE_RECORDS_MAX = 64,
+};
+
 enum { /* offsets behind the parts that an index's row has, too (index_format.h) */
        ROW_LINE = HF_INDEX_ROW_BYTES,
        ROW_AFTER,
@@ -110,12 +115,10 @@ static uint64_t put_file(const hf_store *store, uint64_t first, char *bytes) {
   return last;
 }
 
-void hf_log_rows_write(hf_store *store) {
+/* From `seq` on, or from where its file begins. */
+static void write_from(hf_store *store, uint64_t seq) {
   const hf_view *view = &store->view;
-  uint64_t seq = store->mark_length + 1;
   char bytes[2 * HF_BATCH_MAX * HF_LOG_ROW_BYTES];
-  if (store->rows_fd < 0)
-    return;
   if (seq <= view->base)
     seq = view->base + 1;
   while (seq <= view->head && seq > view->base + 1 &&
@@ -131,6 +134,23 @@ void hf_log_rows_write(hf_store *store) {
       return;
     }
   }
+}
+
+void hf_log_rows_write(hf_store *store) {
+  uint64_t head = store->view.head;
+  if (store->rows_fd < 0)
+    return;
+  if (store->rows_due == 0 || store->rows_due > store->mark_length + 1)
+    store->rows_due = store->mark_length + 1;
+  if (head - store->others_seen_at >= ALONE_RECORDS && head - store->rows_due < DUE_RECORDS_MAX)
+    return;
+  write_from(store, store->rows_due);
+  store->rows_due = 0;
+}
+
+void hf_log_rows_end(hf_store *store) {
+  if (store->rows_fd >= 0 && store->rows_due != 0)
+    write_from(store, store->rows_due);
 }
 
 /* How many rows from i on are those of one whole file. */

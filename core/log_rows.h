@@ -7,7 +7,7 @@
  * The file is derived, and nothing rests on it: a row that is missing or does not check is looked
  * up in its record. One that checks is true, however old the bytes are that a client remembers: who
  * writes the row of a seq has read the record there back (step 5), and that record never changes.
- * Rows are written before the mark tells of their records. docs/FORMAT.md has the bytes. */
+ * docs/FORMAT.md has the bytes. */
 #ifndef HF_CORE_LOG_ROWS_H
 #define HF_CORE_LOG_ROWS_H
 
@@ -36,9 +36,12 @@ int hf_log_row_take(const char *uuid, uint64_t seq, const char bytes[HF_LOG_ROW_
 /* Opens the file; with `make`, makes it where it is missing. That it cannot be had is no error. */
 void hf_log_rows_open(hf_store *store, int make);
 
-/* Writes the rows of all records of the view from the file on that holds mark_length + 1; they are
- * confirmed and durable. view_mutex is held. */
+/* Writes the rows of the view's records behind mark_length, and of those that are due; they are
+ * confirmed and durable. A handle that has met no records of others for a while puts its own off
+ * until there are many, for each write is a request. view_mutex is held. */
 void hf_log_rows_write(hf_store *store);
+/* What is due, when the handle is closed. */
+void hf_log_rows_end(hf_store *store);
 
 /* Appends to the view what rows tell from head + 1 on, up to `marked`, whole files only, and none
  * that a tile of `tiles` covers. *gap_end: up to this seq there are no rows (where the head is

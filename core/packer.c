@@ -131,12 +131,14 @@ static void rest(struct hf_packer *packer, int64_t took_ms) {
 }
 
 /* Before a tile: until this handle saves nothing, and no longer than that. */
-static void wait_for_lull(struct hf_packer *packer, int64_t patience_ms) {
+static void wait_for_lull(const hf_store *store, struct hf_packer *packer, int64_t patience_ms) {
   int64_t until_ms = hf_monotonic_ms() + patience_ms;
   (void)pthread_mutex_lock(&packer->mutex);
   while (!packer->closing) {
     int64_t now_ms = hf_monotonic_ms();
     int64_t lull_ms = atomic_load(&packer->saved_at_ms) + HF_PACKER_LULL_MS;
+    if (atomic_load(&store->savers) > 0) /* it waits for its turn, or has it */
+      lull_ms = now_ms + HF_PACKER_LULL_MS;
     if (now_ms >= lull_ms || now_ms >= until_ms)
       break;
     sleep_until(packer, lull_ms < until_ms ? lull_ms : until_ms);
@@ -146,7 +148,7 @@ static void wait_for_lull(struct hf_packer *packer, int64_t patience_ms) {
 
 static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *reterr) {
   uint64_t tiles = 0;
-  int64_t patience_ms = HF_PACKER_PATIENCE_MS;
+  int64_t patience_ms = store->shared ? HF_PACKER_PATIENCE_SHARED_MS : HF_PACKER_PATIENCE_MS;
   int status = HF_OK;
   if (!packer->has_looked &&
       hf_tiles_settled(store) <= atomic_load(&store->tiles_seen) + HF_PACKER_NEAR_TILES) {
@@ -161,7 +163,7 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
     if (tiles >= settled)
       return status < 0 ? status : HF_OK;
     if (settled - tiles < HF_PACKER_BEHIND_TILES)
-      wait_for_lull(packer, patience_ms);
+      wait_for_lull(store, packer, patience_ms);
     if (!may_go_on(packer))
       return HF_OK;
     int64_t began_ms = hf_monotonic_ms();

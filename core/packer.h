@@ -7,11 +7,12 @@
  *
  * It gives way to those who save: where files are freed slowly (ext4 mounted with discard: 1 ms
  * each, seen on Linux 6.18) they wait for it. Between two tiles it rests HF_PACKER_REST_TIMES as
- * long as the last one took. Then it waits for a lull, in which its own handle has saved nothing
- * for HF_PACKER_LULL_MS, at most HF_PACKER_PATIENCE_TIMES as long as the last tile took (or
- * HF_PACKER_PATIENCE_MS, before it knows). It waits for none once HF_PACKER_BEHIND_TILES stand
- * unpacked: who opens the store reads them. So it falls behind where very many save, and catches
- * up afterwards.
+ * long as the last one took. Then it waits for a lull, in which its own handle saves nothing, and
+ * has not for HF_PACKER_LULL_MS, at most HF_PACKER_PATIENCE_TIMES as long as the last tile took (or
+ * HF_PACKER_PATIENCE_MS, before it knows; over a network a tile takes longer, and loose records
+ * cost readers less, for log/rows tells of them). It waits for none once HF_PACKER_BEHIND_TILES
+ * stand unpacked: who opens the store reads them. So it falls behind where very many save, and
+ * catches up afterwards.
  *
  * It changes no answer. Its first error is a warning in the caller's log, told by a thread of the
  * caller's; after errors it waits, longer each time. hf_close gives it HF_PACKER_CLOSE_TILES more
@@ -29,6 +30,7 @@ enum {
   HF_PACKER_LULL_MS = 50,
   HF_PACKER_PATIENCE_TIMES = 40,
   HF_PACKER_PATIENCE_MS = HF_TILE_RECORDS == 256 ? 1000 : 0, /* tests pack all the time */
+  HF_PACKER_PATIENCE_SHARED_MS = 20 * HF_PACKER_PATIENCE_MS,
   HF_PACKER_BEHIND_TILES = 64,
   HF_PACKER_STUCK_MS = 8000, /* tile/mark has not moved for so long: the lock's holder is stopped */
   HF_PACKER_NEAR_TILES = 16, /* where more are loose, log/ is not listed for leftovers */

@@ -53,6 +53,8 @@ void hf_close(hf_store **store) {
   hf_store *old = *store;
   *store = NULL;
   hf_packer_close(old);
+  if (old->owner_pid == getpid())
+    hf_log_rows_end(old);
   hf_store_close_locker(old);
   int *fds[] = {&old->root_fd,  &old->stage_fd,        &old->log_fd,
                 &old->tile_fd,  &old->blob_fd,         &old->log_mark_fd,

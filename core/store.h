@@ -47,7 +47,10 @@ struct hf_store {
   int log_mark_fd; /* local filesystems: kept open; shared: -1, opened afresh for each look */
   int tile_mark_fd;
   int log_mark_write_fd;
-  int rows_fd; /* log/rows; -1: there is none, or it cannot be used. Under view_mutex once open */
+  int rows_fd; /* log/rows; -1: there is none, or it cannot be used. Under view_mutex once open, as
+                  the following */
+  uint64_t rows_due;       /* the first seq whose row is still to be written; 0: none */
+  uint64_t others_seen_at; /* the head, when a refresh last brought records of others */
   /* shared: kept open, never read; see pin_mark. log/mark is written by its own where it can be */
   int log_mark_pin_fd;
   int tile_mark_pin_fd;
@@ -72,6 +75,7 @@ struct hf_store {
   unsigned index_failures;
 
   int packs;                /* by itself, as the configuration says */
+  _Atomic unsigned savers;  /* threads in hf_commit, for whom it waits */
   struct hf_packer *packer; /* the leader's, and hf_close's; NULL: nothing was to be packed yet */
 
   pthread_mutex_t queue_mutex;

@@ -388,11 +388,13 @@ static void take_turn(hf_store *store, hf_staged *staged, hf_grant *grant, hf_er
 }
 
 /* Another has the turn and ours comes next: what was committed while we waited is read now, so that
- * little is left to read under the lock. Nothing is answered from it, and step 3 looks again. */
+ * little is left to read under the lock. Nothing is answered from it, and step 3 looks again. Where
+ * rows tell of it, it is little anyhow, and the look at the mark would cost more than it spares. */
 static void read_ahead(void *context) {
   hf_store *store = context;
   (void)pthread_mutex_lock(&store->view_mutex);
-  (void)hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, NULL);
+  if (store->rows_fd < 0 || store->view.head == 0)
+    (void)hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, NULL);
   (void)pthread_mutex_unlock(&store->view_mutex);
 }
 
