@@ -1,7 +1,10 @@
 #include "lib_shared.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "log_rows.h"
 
 enum { SHARED_DOCUMENT_BYTES = 120 };
 
@@ -55,6 +58,10 @@ static hf_store *open_one(const shared_place *place) {
   hf_store *store = fault_open(place->path);
   if (place->shared)
     fault_make_shared(store);
+  if (place->shared && place->with_rows)
+    hf_log_rows_open(store, 0);
+  else if (place->shared)
+    store->rows_fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* no rows are there, and none come */
   return store;
 }
 
@@ -81,11 +88,13 @@ static void check_saves(const shared_place *place) {
   hf_close(&store);
 }
 
-void shared_run(const shared_case *one, int shared) {
+void shared_run(const shared_case *one, int shared, int with_rows) {
   static shared_place place;
   memset(&place, 0, sizeof place);
   place.shared = shared;
-  fault_context("%s (%s), %s", one->name, one->text, shared ? "shared" : "local");
+  place.with_rows = with_rows;
+  fault_context("%s (%s), %s", one->name, one->text,
+                shared ? with_rows ? "shared" : "shared, without rows" : "local");
   fault_path(place.path, fault_folder_in_memory(), "store");
   int fds = fault_count_fds();
   shared_unhook();

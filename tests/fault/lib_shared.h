@@ -20,6 +20,7 @@ typedef struct shared_save {
 typedef struct shared_place {
   char path[FAULT_PATH_BYTES];
   int shared;
+  int with_rows; /* of log/rows; only where it is shared */
   hf_store *first;
   hf_store *second;
   shared_save saves[SHARED_SAVES_MAX];
@@ -40,7 +41,7 @@ extern const shared_case shared_mark_cases[];
 
 /* Makes a store, runs the case, and checks the store: every save that was answered stands there
  * once. */
-void shared_run(const shared_case *one, int shared);
+void shared_run(const shared_case *one, int shared, int with_rows);
 
 /* Saves document `number` under the key "run <number>". id NULL: the library's. Remembers what was
  * answered with HF_OK. */

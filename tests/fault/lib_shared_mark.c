@@ -7,6 +7,7 @@
 
 #include "lib_shared.h"
 
+#include "log_rows.h"
 #include "store.h"
 #include "tile.h"
 
@@ -132,6 +133,36 @@ static void name_used_again(shared_place *place) {
   FAULT_CHECK(unlink(path) == 0, "%s cannot be removed", path);
 }
 
+/* ---- a row whose bytes are not those that were written ---- */
+
+/* As where a write was torn: the key's hash is another one, the check is the old one. */
+static void tear_row(const shared_place *place, uint64_t seq) {
+  char path[FAULT_PATH_BYTES];
+  char bytes[4] = {0x55, 0x55, 0x55, 0x55};
+  (void)snprintf(path, sizeof path, "%.400s/log/" HF_ROWS_NAME, place->path);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  off_t at = (off_t)(seq - 1) * HF_LOG_ROW_BYTES + (off_t)sizeof(hf_id);
+  FAULT_CHECK(fd >= 0 && pwrite(fd, bytes, sizeof bytes, at) == sizeof bytes && close(fd) == 0,
+              "%s cannot be written", path);
+}
+
+static void torn_row(shared_place *place) {
+  uint64_t seq = shared_save_must(place, place->first, 10);
+  (void)shared_save_must(place, place->first, 11);
+  hf_log_rows_end(place->first);
+  if (place->with_rows)
+    tear_row(place, seq);
+  hf_error error = HF_ERROR_INIT;
+  hf_saved saved;
+  /* the other one has not read it yet: the same again is nothing new */
+  fault_must(shared_save_try(place, place->second, 10, NULL, &saved, &error), &error, "hf_save");
+  FAULT_CHECK(!saved.created && saved.seq == seq,
+              "what stands at seq %llu was saved once more, at %llu", (unsigned long long)seq,
+              (unsigned long long)saved.seq);
+  place->saves_count--; /* counted already */
+  all_must_be_read(place, place->second, place->saves_count);
+}
+
 const shared_case shared_mark_cases[] = {
     {"mark-replaced", "another file has become the mark", SHARED_SHARED, mark_replaced},
     {"mark-write-fails", "the kept descriptor of the mark fails once", SHARED_SHARED,
@@ -139,5 +170,6 @@ const shared_case shared_mark_cases[] = {
     {"packed-while-read", "a tile is packed while another reads its loose names", SHARED_BOTH,
      packed_while_read},
     {"name-used-again", "the same, and a freed name is linked again", SHARED_BOTH, name_used_again},
+    {"torn-row", "a row of log/rows is half written", SHARED_SHARED, torn_row},
     {NULL, NULL, 0, NULL},
 };

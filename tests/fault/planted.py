@@ -26,6 +26,7 @@ TESTS = {
     "TILE_NOT_PREFERRED": ["fault_pack", "--case", "hidden"],
     "FREE_BEFORE_TILE_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
     "FREE_WITHOUT_COMPARE": ["fault_pack", "--case", "differs"],
+    "ROWS_UNCHECKED": ["fault_shared", "--case", "torn-row"],
     "BELIEVE_LOOSE": ["fault_shared", "--case", "name-used-again"],
     "WRITE_ANY_MARK": ["fault_shared", "--case", "mark-replaced"],
     "IGNORE_END": ["fault_shared", "--case", "ended"],
