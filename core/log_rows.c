@@ -151,6 +151,7 @@ void hf_log_rows_write(hf_store *store) {
 void hf_log_rows_end(hf_store *store) {
   if (store->rows_fd >= 0 && store->rows_due != 0)
     write_from(store, store->rows_due);
+  store->rows_due = 0;
 }
 
 /* How many rows from i on are those of one whole file. */

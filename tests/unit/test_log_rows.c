@@ -71,6 +71,7 @@ static void begin(void) {
   ck_assert_int_eq(hf_id_make(&id, NULL), HF_OK);
   hf_id_format(&id, ended_id);
   ck_assert_int_eq(hf_resolve(writer, ended_id, -1, &seq, NULL), 0);
+  hf_log_rows_end(writer); /* alone, it puts them off */
   reader = open_shared();
   table = hf_sys_real;
   table.openat = count_openat;
@@ -137,11 +138,43 @@ START_TEST(one_read_tells_of_many_records) {
   check_answers(reader);
   /* and what is saved meanwhile */
   save_singles(writer, 100, 110);
+  hf_log_rows_end(writer);
   records_opened = 0;
   ck_assert_uint_eq(head_of(reader), ALL + 10);
   ck_assert_int_eq(records_opened, 0);
   ck_assert_uint_eq(scratch_must_save(reader, "another", "S", "{}"), ALL + 11);
   ck_assert_uint_eq(head_of(writer), ALL + 11);
+  check_sound();
+}
+END_TEST
+
+static off_t rows_bytes(void) {
+  struct stat st;
+  ck_assert_int_eq(stat(scratch_path(&here, "log/rows"), &st), 0);
+  return st.st_size;
+}
+
+START_TEST(who_is_alone_puts_them_off_and_writes_them_for_others) {
+  ck_assert_int_eq(rows_bytes(), ALL * HF_LOG_ROW_BYTES);
+  save_singles(writer, 100, 110);
+  ck_assert_int_eq(rows_bytes(), ALL * HF_LOG_ROW_BYTES);
+  save_singles(writer, 110, 170); /* 64 are due */
+  ck_assert_int_gt(rows_bytes(), (ALL + 50) * HF_LOG_ROW_BYTES);
+  save_singles(writer, 170, 175);
+  ck_assert_uint_eq(scratch_must_save(reader, "another", "S", "{}"), ALL + 76);
+  ck_assert_int_eq(rows_bytes(), (ALL + 76) * HF_LOG_ROW_BYTES); /* it had met others */
+  ck_assert_uint_eq(scratch_must_save(writer, "met", "S", "{}"), ALL + 77);
+  hf_store *fresh = open_shared();
+  records_opened = 0;
+  ck_assert_uint_eq(head_of(fresh), ALL + 77); /* those that were due as well */
+  ck_assert_int_eq(records_opened, 0);
+  hf_close(&fresh);
+  ck_assert_uint_eq(scratch_must_save(writer, "met again", "S", "{}"), ALL + 78);
+  ck_assert_int_eq(rows_bytes(), (ALL + 78) * HF_LOG_ROW_BYTES);
+  save_singles(writer, 200, 220);
+  ck_assert_int_lt(rows_bytes(), (ALL + 98) * HF_LOG_ROW_BYTES);
+  hf_close(&writer);
+  ck_assert_int_eq(rows_bytes(), (ALL + 98) * HF_LOG_ROW_BYTES);
   check_sound();
 }
 END_TEST
@@ -259,6 +292,7 @@ static ssize_t no_rows_pwrite(int fd, const void *bytes, size_t count, off_t off
 START_TEST(rows_that_cannot_be_written_hinder_nobody) {
   table.pwrite = no_rows_pwrite;
   save_singles(writer, 100, 105);
+  hf_log_rows_end(writer);
   table.pwrite = hf_sys_real.pwrite;
   ck_assert_int_eq(writer->rows_fd, -1);
   save_singles(writer, 105, 107);
@@ -271,6 +305,7 @@ END_TEST
 START_TEST(who_knows_only_rows_can_pack) {
   int more = HF_TILE_RECORDS + 20 - ALL;
   save_singles(writer, 1000, 1000 + more);
+  hf_log_rows_end(writer);
   hf_store *fresh = open_shared();
   records_opened = 0;
   ck_assert_uint_eq(head_of(fresh), HF_TILE_RECORDS + 20);
@@ -330,6 +365,7 @@ int main(void) {
   tcase_set_timeout(tests, 120);
   tcase_add_checked_fixture(tests, begin, end);
   tcase_add_test(tests, one_read_tells_of_many_records);
+  tcase_add_test(tests, who_is_alone_puts_them_off_and_writes_them_for_others);
   tcase_add_test(tests, each_altered_byte_shows);
   tcase_add_test(tests, what_does_not_check_is_read_from_its_record);
   tcase_add_test(tests, without_the_file_everything_works);
