@@ -115,18 +115,18 @@ static uint64_t put_file(const hf_store *store, uint64_t first, char *bytes) {
   return last;
 }
 
-/* From `seq` on, or from where its file begins. */
-static void write_from(hf_store *store, uint64_t seq) {
+/* From `seq` on, or from where its file begins, to `end`, the last one of a file. */
+static void write_rows(hf_store *store, uint64_t seq, uint64_t end) {
   const hf_view *view = &store->view;
   char bytes[2 * HF_BATCH_MAX * HF_LOG_ROW_BYTES];
   if (seq <= view->base)
     seq = view->base + 1;
-  while (seq <= view->head && seq > view->base + 1 &&
+  while (seq <= end && seq > view->base + 1 &&
          (hf_view_row_in_memory(view, seq)->flags & HF_ROW_FIRST) == 0)
     seq--;
-  while (seq <= view->head) {
+  while (seq <= end) {
     uint64_t first = seq;
-    while (seq <= view->head && seq - first < HF_BATCH_MAX)
+    while (seq <= end && seq - first < HF_BATCH_MAX)
       seq = put_file(store, seq, bytes + (seq - first) * HF_LOG_ROW_BYTES) + 1;
     if (hf_sys_pwrite_full(store->rows_fd, bytes, (size_t)(seq - first) * HF_LOG_ROW_BYTES,
                            (off_t)((first - 1) * HF_LOG_ROW_BYTES)) != 0) {
@@ -144,13 +144,15 @@ void hf_log_rows_write(hf_store *store) {
     store->rows_due = store->mark_length + 1;
   if (head - store->others_seen_at >= ALONE_RECORDS && head - store->rows_due < DUE_RECORDS_MAX)
     return;
-  write_from(store, store->rows_due);
+  write_rows(store, store->rows_due, head);
   store->rows_due = 0;
 }
 
 void hf_log_rows_end(hf_store *store) {
+  /* what the view holds behind the mark may not be durable: another record could come there */
+  uint64_t end = store->view.head < store->mark_length ? store->view.head : store->mark_length;
   if (store->rows_fd >= 0 && store->rows_due != 0)
-    write_from(store, store->rows_due);
+    write_rows(store, store->rows_due, end);
   store->rows_due = 0;
 }
 

@@ -40,7 +40,7 @@ void hf_log_rows_open(hf_store *store, int make);
  * confirmed and durable. A handle that has met no records of others for a while puts its own off
  * until there are many, for each write is a request. view_mutex is held. */
 void hf_log_rows_write(hf_store *store);
-/* Writes what is due, as hf_close does. */
+/* Writes what is due and marked, as hf_close does. */
 void hf_log_rows_end(hf_store *store);
 
 /* Appends to the view what rows tell from head + 1 on, up to `marked`, whole files only, and none
