@@ -70,6 +70,7 @@ typedef struct hf_cli_args {
   const char *timestamp;
   const char *id;
   const char *locker;
+  const char *mode;
   const char *pointer;
   const char *format;
   const char *out;

@@ -72,6 +72,25 @@ void hf_attempt_decide(hf_attempt *attempt, int status, const hf_error *error) {
     *attempt->batch_failed_at = attempt->batch_place;
 }
 
+void hf_attempts_decide_committed(hf_attempt *const *attempts, size_t count, uint64_t first) {
+  for (size_t i = 0; i < count; i++) {
+    attempts[i]->saved.seq = first + i;
+    attempts[i]->saved.created = 1;
+    hf_attempt_decide(attempts[i], HF_OK, NULL);
+  }
+}
+
+void hf_attempts_decide_unsure(hf_attempt *const *attempts, size_t count, const hf_error *why) {
+  for (size_t i = 0; i < count; i++) {
+    hf_error error = HF_ERROR_INIT;
+    (void)hf_err(&error, HF_EUNSURE, why->place,
+                 "it may be saved or not, ask with: holdfast resolve %s (%s)", attempts[i]->id_text,
+                 why->message);
+    error.sys_errno = why->sys_errno;
+    hf_attempt_decide(attempts[i], HF_EUNSURE, &error);
+  }
+}
+
 void hf_attempt_cancel_behind(hf_attempt *attempt) {
   hf_error error = HF_ERROR_INIT;
   if (attempt->decided || attempt->batch_failed_at == NULL ||
@@ -211,9 +230,8 @@ int hf_attempt_to_end(hf_store *store, const hf_id *ends, const char *reason, in
   return HF_OK;
 }
 
-int hf_attempt_to_set_locker(hf_store *store, const char *scheme, int64_t timeout_ms,
-                             hf_attempt *attempt, hf_error *reterr) {
-  static const char publish[] = "\"publish\"";
+int hf_attempt_to_set_locker(hf_store *store, const char *scheme, const char *mode,
+                             int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr) {
   hf_moment now;
   int status = begin_alone(attempt, timeout_ms, &now, reterr);
   if (status == HF_OK)
@@ -224,6 +242,6 @@ int hf_attempt_to_set_locker(hf_store *store, const char *scheme, int64_t timeou
     return hf_err_nomem(reterr);
   attempt->line.op = HF_OP_MODE;
   attempt->line.locker = hf_piece_of(&attempt->doc);
-  attempt->line.mode = (hf_piece){publish, sizeof publish - 1};
+  attempt->line.mode = (hf_piece){mode, strlen(mode)};
   return HF_OK;
 }

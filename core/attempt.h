@@ -70,12 +70,19 @@ int hf_attempt_from_request(struct hf_store *store, const hf_save_request *reque
 int hf_attempt_to_end(struct hf_store *store, const hf_id *ends, const char *reason,
                       int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr);
 
-/* An attempt that gives the store another locker: op "mode". */
-int hf_attempt_to_set_locker(struct hf_store *store, const char *scheme, int64_t timeout_ms,
-                             hf_attempt *attempt, hf_error *reterr);
+/* An attempt that gives the store another locker, or mode: op "mode". mode: HF_MODE_..., which
+ * lives on. */
+int hf_attempt_to_set_locker(struct hf_store *store, const char *scheme, const char *mode,
+                             int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr);
 
 /* Says how it ended. The first word counts: later calls do nothing. */
 void hf_attempt_decide(hf_attempt *attempt, int status, const hf_error *error);
+
+/* These were committed, the first of them at `first`. */
+void hf_attempts_decide_committed(hf_attempt *const *attempts, size_t count, uint64_t first);
+
+/* HF_EUNSURE, with the id in the message, too: it is all that whoever is told so needs. */
+void hf_attempts_decide_unsure(hf_attempt *const *attempts, size_t count, const hf_error *why);
 
 /* Decides it as cancelled where one before it in its batch has failed. */
 void hf_attempt_cancel_behind(hf_attempt *attempt);

@@ -43,6 +43,19 @@ int hf_blob_stage(hf_store *store, hf_attempt *attempt, hf_error *reterr) {
   return HF_OK;
 }
 
+int hf_blob_place_all(hf_store *store, hf_attempt *const *attempts, size_t count, int again,
+                      hf_error *reterr) {
+  for (size_t i = 0; i < count; i++) {
+    if (attempts[i]->staged_blob[0] == '\0')
+      continue;
+    int status =
+        hf_blob_place(store, attempts[i]->staged_blob, attempts[i]->line.sha256, again, reterr);
+    if (status != HF_OK)
+      return status;
+  }
+  return HF_OK;
+}
+
 void hf_blob_unstage(hf_store *store, hf_attempt *attempt) {
   if (attempt->staged_blob[0] != '\0')
     (void)hf_sys_unlink(store->stage_fd, attempt->staged_blob, 0);

@@ -18,6 +18,10 @@ int hf_blob_stage(hf_store *store, hf_attempt *attempt, hf_error *reterr);
 int hf_blob_place(hf_store *store, const char *staged_name, const uint8_t sha256[32], int again,
                   hf_error *reterr);
 
+/* Those of all attempts that have one. */
+int hf_blob_place_all(hf_store *store, hf_attempt *const *attempts, size_t count, int again,
+                      hf_error *reterr);
+
 void hf_blob_unstage(hf_store *store, hf_attempt *attempt);
 
 /* Appends the document to out, checked against size and SHA-256. HF_EDAMAGED. */

@@ -37,6 +37,7 @@ typedef struct hf_index_header {
   uint64_t entries[HF_INDEX_TABLES]; /* of each table */
   uint64_t mode_seq;                 /* of the last op "mode" in it, 0: none; what it names: */
   char locker[HF_LOCKER_NAME_BYTES_MAX + 1];
+  int journal;               /* its mode is journal */
   uint64_t foreign_mode_seq; /* as in hf_view */
   uint64_t unknown_count;
   uint64_t unknown_first;

@@ -72,6 +72,7 @@ static void take_headers(hf_view *view, const hf_index_set *set) {
     if (header->mode_seq > view->mode_seq) {
       view->mode_seq = header->mode_seq;
       memcpy(view->locker, header->locker, sizeof view->locker);
+      view->journal = header->journal;
     }
     if (header->foreign_mode_seq > view->foreign_mode_seq)
       view->foreign_mode_seq = header->foreign_mode_seq;
@@ -143,10 +144,10 @@ static int adopt_up_to(hf_store *store, uint64_t tiles, hf_error *reterr) {
 }
 
 int hf_index_adopt(hf_store *store, uint64_t tiles, hf_error *reterr) {
-  if (store->view.index_failed) {
+  if (store->view.index_failed || store->view.stale) {
+    store->index_failures += (unsigned)(store->view.index_failed != 0);
     hf_view_free(&store->view); /* read anew, with the files that there are by now */
     store->index_seen_tiles = 0;
-    store->index_failures++;
   }
   if (tiles <= store->index_seen_tiles || store->index_failures > INDEX_FAILURES_MAX)
     return HF_OK;

@@ -91,6 +91,7 @@ static void add_record(tile_index *index, uint32_t place, const hf_line *line,
     index->header.mode_seq = seq;
     memset(index->header.locker, 0, sizeof index->header.locker);
     memcpy(index->header.locker, line->locker.text + 1, line->locker.bytes - 2);
+    index->header.journal = hf_line_mode_is_journal(line);
     if (!hf_line_mode_is_known(line))
       index->header.foreign_mode_seq = seq;
     break;
@@ -236,6 +237,7 @@ static void join_headers(hf_index *const *files, hf_index_header *header) {
     if (part->mode_seq != 0) {
       header->mode_seq = part->mode_seq;
       memcpy(header->locker, part->locker, sizeof header->locker);
+      header->journal = part->journal;
     }
     if (part->foreign_mode_seq != 0)
       header->foreign_mode_seq = part->foreign_mode_seq;

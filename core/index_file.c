@@ -63,6 +63,7 @@ void hf_index_header_put(const hf_index_header *header, char bytes[HF_INDEX_HEAD
   hf_index_number_put(bytes + HEADER_UNKNOWN_COUNT, header->unknown_count, 8);
   hf_index_number_put(bytes + HEADER_UNKNOWN_FIRST, header->unknown_first, 8);
   memcpy(bytes + HEADER_LOCKER, header->locker, sizeof header->locker);
+  bytes[HEADER_JOURNAL] = (char)(header->journal != 0);
   hf_index_number_put(bytes + HEADER_BODY_CRC, header->body_crc, 4);
   hf_index_number_put(bytes + HEADER_CRC, hf_crc32c(0, bytes, HEADER_CRC), 4);
 }
@@ -88,6 +89,7 @@ static int take_header(const char *bytes, unsigned level, uint64_t number,
   header->unknown_first = hf_index_number_take(bytes + HEADER_UNKNOWN_FIRST, 8);
   memcpy(header->locker, bytes + HEADER_LOCKER, sizeof header->locker);
   header->locker[sizeof header->locker - 1] = '\0';
+  header->journal = bytes[HEADER_JOURNAL] == 1;
   header->body_crc = (uint32_t)hf_index_number_take(bytes + HEADER_BODY_CRC, 4);
   return header->level == level && header->number == number &&
                  header->count == hf_index_tiles(level) * HF_TILE_RECORDS

@@ -18,6 +18,7 @@ enum { /* offsets in the header */
        HEADER_UNKNOWN_COUNT = 88,
        HEADER_UNKNOWN_FIRST = 96,
        HEADER_LOCKER = 104,
+       HEADER_JOURNAL = 176,
        HEADER_BODY_CRC = 248,
        HEADER_CRC = 252
 };

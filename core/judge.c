@@ -161,12 +161,13 @@ static int judge_key(hf_store *store, hf_attempt *attempt, int *ret_status, hf_e
   return 0;
 }
 
-/* The locker that the store has already needs no record. */
+/* The locker and mode that the store has already need no record. */
 static int judge_mode(const hf_store *store, hf_attempt *attempt, int *ret_status) {
   const char *present = hf_store_locker_name(store);
   size_t bytes = strlen(present);
   if (attempt->line.locker.bytes != bytes + 2 ||
-      memcmp(attempt->line.locker.text + 1, present, bytes) != 0)
+      memcmp(attempt->line.locker.text + 1, present, bytes) != 0 ||
+      hf_line_mode_is_journal(&attempt->line) != hf_store_is_journal(store))
     return 1;
   attempt->saved.seq = store->view.mode_seq;
   *ret_status = HF_OK;

@@ -13,6 +13,7 @@
 #include "log_rows.h"
 #include "mark.h"
 #include "plant.h"
+#include "store_locker.h"
 #include "sys.h"
 #include "tile.h"
 
@@ -23,6 +24,7 @@ enum {
   FORGET_BACKOFF_BASE_US = 2000,
   FORGET_BACKOFF_CAP_US = 500000,
   FORGET_WAIT_MS = 5000,
+  STALE_TRIES_MAX = 3, /* a writer tells its boot once */
   PILE_FILES_MAX = 32,
   PILE_BYTES = 4 * 1024 * 1024, /* that are in memory at once; one file more may come on top */
 };
@@ -187,6 +189,10 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
   }
   if (hf_tile_of(first) < *tiles && !(got == 1 && HF_PLANTED(TILE_NOT_PREFERRED)))
     status = append_tile(store, hf_tile_of(first), reterr);
+  else if (got == 0 && !store->shared &&
+           (got = hf_part_read(store, -1, store->mark_length, HF_PART_DAMAGED_TOO, NULL, reterr)) !=
+               0)
+    return got < 0 ? got : 1;
   else {
     if (got == 0 && store->shared)
       got = read_loose_again(store, first, &text, reterr);
@@ -269,21 +275,17 @@ static int read_on(hf_store *store, uint64_t *tiles, uint64_t marked, hf_error *
 static int look_beyond(hf_store *store, uint64_t *tiles, hf_error *reterr) {
   int got;
   do
-    got = read_next(store, tiles, 0, reterr);
-  while (got == 1);
-  return got;
+    got = hf_store_is_journal(store) ? hf_part_read_beyond(store, reterr)
+                                     : read_next(store, tiles, 0, reterr);
+  while (got > 0 && !store->view.stale);
+  return got < 0 ? got : HF_OK;
 }
 
 /* What is shown to a reader survives a power loss, too (I3). */
 static int make_durable(hf_store *store, hf_error *reterr) {
   if (store->durable_head >= store->view.head)
     return HF_OK;
-  if (store->shared)
-    return hf_log_settle(store, reterr);
-  int status = hf_dir_fsync(store->log_fd, "log", reterr);
-  if (status == HF_OK)
-    store->durable_head = store->view.head;
-  return status;
+  return store->shared ? hf_log_settle(store, reterr) : hf_log_fsync_names(store, reterr);
 }
 
 /* Reading much takes longer than a lease: it is renewed on the way. Whether it was lost is asked
@@ -352,7 +354,10 @@ static int refresh(hf_store *store, unsigned flags, hf_error *reterr) {
     if ((flags & HF_REFRESH_UNDER_LOCK) != 0)
       keep_turn(store);
     int got = hf_log_rows_read(store, marked, tiles, &rows_gap_end, reterr);
-    if (got == HF_OK && store->view.head == before)
+    if (got == HF_OK && store->view.head == before && hf_store_is_journal(store) &&
+        hf_tile_of(before + 1) >= tiles)
+      got = hf_part_read(store, -1, marked, 0, NULL, reterr);
+    if (got >= 0 && store->view.head == before)
       got = read_on(store, &tiles, marked, reterr);
     if (got < 0)
       return got;
@@ -371,6 +376,8 @@ static int refresh(hf_store *store, unsigned flags, hf_error *reterr) {
 int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   uint64_t before = store->view.head;
   int status = refresh(store, flags, reterr);
+  for (int i = 0; i < STALE_TRIES_MAX && status == HF_OK && store->view.stale; i++)
+    status = refresh(store, flags, reterr);
   if (store->view.head != before)
     store->others_seen_at = store->view.head;
   return status;
@@ -435,7 +442,15 @@ static int load_from_tile(hf_store *store, uint64_t seq, const hf_row *row, hf_b
   if (row->in_tile) {
     char name[HF_TILE_NAME_BYTES];
     hf_tile_name(hf_tile_of(seq), name);
-    return read_piece(store->tile_fd, name, row->offset, row->line_bytes, out, reterr);
+    int got = read_piece(store->tile_fd, name, row->offset, row->line_bytes, out, reterr);
+    if (got != 0 || store->shared)
+      return got;
+    /* journal mode: it is not full yet; or was packed between the two looks */
+    hf_part_name(hf_tile_of(seq), name);
+    got = read_piece(store->tile_fd, name, row->offset, row->line_bytes, out, reterr);
+    hf_tile_name(hf_tile_of(seq), name);
+    return got != 0 ? got
+                    : read_piece(store->tile_fd, name, row->offset, row->line_bytes, out, reterr);
   }
   hf_autobuf text = {0};
   hf_lines lines;

@@ -66,6 +66,13 @@ int hf_log_look_at_mark(hf_store *store, uint64_t *ret_length, hf_error *reterr)
  * has been looked at in this turn. view_mutex is held. */
 int hf_log_extend_mark(hf_store *store, hf_error *reterr);
 
+/* Journal mode: extends it up to `end`, which was flushed. view_mutex is held. */
+int hf_log_mark_journal(hf_store *store, uint64_t end, hf_error *reterr);
+
+/* flock(2) on the mark, never waiting: LOCK_EX, LOCK_UN. By it those who flush the journal share a
+ * flush; nothing else rests on it. 1: done. */
+int hf_log_mark_lock(hf_store *store, int operation);
+
 /* Makes the name of every row of the view durable (step 5). Before a further one is linked, too: a
  * disk that kept the later name and lost the earlier one would hold a record that nobody sees,
  * until a save comes up to it. view_mutex is held. */

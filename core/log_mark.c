@@ -4,6 +4,7 @@
 
 #include "err.h"
 #include "file.h"
+#include "journal.h"
 #include "log.h"
 #include "log_rows.h"
 #include "mark.h"
@@ -112,11 +113,11 @@ static int open_to_write(hf_store *store, int *ret_fd, hf_error *reterr) {
 }
 
 /* pwrite at explicit offsets of bytes that never change: two that do so at once write the same. */
-static int write_marks(hf_store *store, int fd, uint64_t from, hf_error *reterr) {
+static int write_marks(hf_store *store, int fd, uint64_t from, uint64_t end, hf_error *reterr) {
   char bytes[MARK_CHUNK_BYTES];
-  while (from < store->view.head) {
+  while (from < end) {
     size_t count = 0;
-    while (count < sizeof bytes && from + count < store->view.head) {
+    while (count < sizeof bytes && from + count < end) {
       hf_row row;
       int status = hf_view_row(&store->view, from + count + 1, &row, reterr);
       if (status != HF_OK)
@@ -131,7 +132,7 @@ static int write_marks(hf_store *store, int fd, uint64_t from, hf_error *reterr)
 }
 
 static int write_durably(hf_store *store, int fd, hf_error *reterr) {
-  int status = write_marks(store, fd, store->mark_length, reterr);
+  int status = write_marks(store, fd, store->mark_length, store->view.head, reterr);
   if (status == HF_OK && store->shared && hf_sys_fsync(fd) != 0)
     status = hf_err_sys(reterr, HF_EIO, errno, mark_place, "fsync of the mark failed");
   return status;
@@ -175,7 +176,29 @@ int hf_log_extend_mark(hf_store *store, hf_error *reterr) {
   return status;
 }
 
+int hf_log_mark_journal(hf_store *store, uint64_t end, hf_error *reterr) {
+  int fd = -1;
+  if (store->mark_length >= end)
+    return HF_OK;
+  int status = open_to_write(store, &fd, reterr);
+  if (status == HF_OK)
+    status = write_marks(store, fd, store->mark_length, end, reterr);
+  if (status == HF_OK)
+    store->mark_length = end;
+  return status;
+}
+
+int hf_log_mark_lock(hf_store *store, int operation) {
+  int fd = -1;
+  return open_to_write(store, &fd, NULL) == HF_OK && hf_sys_flock(fd, operation) == 0;
+}
+
 int hf_log_fsync_names(hf_store *store, hf_error *reterr) {
+  if (store->part_end_seq > store->durable_head) {
+    int settled = hf_journal_settle(store, reterr);
+    if (settled != HF_OK)
+      return settled;
+  }
   if (store->durable_head >= store->view.head)
     return HF_OK;
   int status = hf_dir_fsync(store->log_fd, "log", reterr);

@@ -237,10 +237,17 @@ static int take_member(const hf_json *name, const hf_json *value, hf_line *line,
   return 0;
 }
 
+static int is_mode(const hf_line *line, const char *quoted) {
+  return line->mode.bytes == strlen(quoted) &&
+         memcmp(line->mode.text, quoted, line->mode.bytes) == 0;
+}
+
 int hf_line_mode_is_known(const hf_line *line) {
-  static const char publish[] = "\"publish\"";
-  return line->mode.bytes == sizeof publish - 1 &&
-         memcmp(line->mode.text, publish, sizeof publish - 1) == 0;
+  return is_mode(line, HF_MODE_PUBLISH) || hf_line_mode_is_journal(line);
+}
+
+int hf_line_mode_is_journal(const hf_line *line) {
+  return is_mode(line, HF_MODE_JOURNAL);
 }
 
 /* The name of a locker, between quotation marks. */

@@ -48,7 +48,7 @@ typedef struct hf_line {
   hf_piece doc;    /* inline document */
   hf_id ends;      /* HF_OP_END */
   hf_piece locker; /* HF_OP_MODE, with quotation marks: a scheme */
-  hf_piece mode;   /* HF_OP_MODE, with them: "publish" */
+  hf_piece mode;   /* HF_OP_MODE, with them: "publish" or "journal" */
   uint64_t legacy_seq;
   int legacy_clock;
   hf_piece reason; /* HF_OP_LOST, HF_OP_END */
@@ -64,6 +64,10 @@ int hf_line_decode(const char *text, size_t bytes, hf_line *ret_line, hf_error *
 
 /* Is the mode of an op "mode" one that this program can write in? */
 int hf_line_mode_is_known(const hf_line *line);
+int hf_line_mode_is_journal(const hf_line *line);
+
+#define HF_MODE_PUBLISH "\"publish\""
+#define HF_MODE_JOURNAL "\"journal\""
 
 /* The bytes of the envelope and document without ,"crc":"…"} : what follows is '}'. */
 static inline size_t hf_line_body_bytes(size_t line_bytes) {

@@ -19,16 +19,6 @@ static int failed(hf_error *reterr, const char *place, const char *what) {
   return hf_err_sys(reterr, HF_EIO, errno, place, "cannot %s the mark", what);
 }
 
-static int cut(int fd, uint64_t length) {
-  int result = -1;
-  for (int i = 0; i < HF_EINTR_RETRIES_MAX && result != 0; i++) {
-    result = hf_sys->ftruncate(fd, (off_t)length);
-    if (result != 0 && errno != EINTR)
-      break;
-  }
-  return result;
-}
-
 int hf_repair_marks_begin(hf_verify_work *work, hf_error *reterr) {
   hf_repair *repair = work->repair;
   hf_id id;
@@ -83,7 +73,8 @@ int hf_repair_marks_of(hf_verify_work *work, const hf_span *span, hf_error *rete
   hf_verify_mark *mark = &work->log_mark;
   for (size_t i = span->from; i < span->count && work->repair->mark_fd >= 0; i++) {
     uint64_t seq = span->first + i;
-    int is_first = i == 0 || (span->crosses_edge && (seq - 1) % HF_TILE_RECORDS == 0);
+    int is_first =
+        i == 0 || span->in_part || (span->crosses_edge && (seq - 1) % HF_TILE_RECORDS == 0);
     char want = is_first ? 'f' : '+';
     int byte = -1;
     int status = HF_OK;
@@ -93,7 +84,7 @@ int hf_repair_marks_of(hf_verify_work *work, const hf_span *span, hf_error *rete
       status = write_byte(work, seq, want, reterr);
     } else if (work->repair->new_mark[0] == '\0') {
       status = hf_verify_mark_byte(work, seq, &byte, reterr);
-      int is_any = span->in_tile && i > 0 && byte == 'f';
+      int is_any = span->in_tile && i > 0 && (byte == 'f' || byte == '+');
       if (status == HF_OK && byte != want && !is_any) {
         status = keep_once(work, reterr);
         if (status == HF_OK)
@@ -115,7 +106,7 @@ static int end_log_mark(hf_verify_work *work, hf_error *reterr) {
     int status = keep_once(work, reterr);
     if (status != HF_OK)
       return status;
-    if (cut(repair->mark_fd, work->end) != 0)
+    if (hf_sys_ftruncate(repair->mark_fd, work->end) != 0)
       return failed(reterr, log_mark, "cut");
     repair->mark_changed = 1;
   }
@@ -155,7 +146,7 @@ static int end_tile_mark(hf_verify_work *work, hf_error *reterr) {
   hf_autofd int fd = hf_sys_openat(work->tile_fd, HF_MARK_NAME, O_RDWR, 0);
   if (fd < 0)
     return failed(reterr, tile_mark, "open");
-  if (work->tile_mark_length > work->tiles_count && cut(fd, work->tiles_count) != 0)
+  if (work->tile_mark_length > work->tiles_count && hf_sys_ftruncate(fd, work->tiles_count) != 0)
     return failed(reterr, tile_mark, "cut");
   uint64_t from = work->tile_mark_length;
   if (from < work->tiles_count &&

@@ -22,6 +22,8 @@ int hf_get_locker(hf_store *store, hf_locker_choice *ret_choice, hf_error *reter
     return status;
   memset(ret_choice, 0, sizeof *ret_choice);
   status = hf_store_read_locker(store, ret_choice->scheme, &ret_choice->seq, reterr);
+  (void)snprintf(ret_choice->mode, sizeof ret_choice->mode, "%s",
+                 hf_store_is_as(store, ret_choice->scheme, 1) ? "journal" : "publish");
   if (status == HF_OK) { /* as it is now: others may have told it */
     int got = hf_manifest_read(store->root_fd, &manifest, reterr);
     status = got < 0 ? got : HF_OK;
@@ -97,14 +99,49 @@ static int check(hf_store *store, const char *scheme, int force, int64_t deadlin
   return status != HF_OK ? status : reach(store, ops, options, deadline_ms, reterr);
 }
 
+/* The mode that goes with the locker. NULL: as it is, where the locker allows it. */
+static int choose_mode(hf_store *store, const char *scheme, const char *wanted,
+                       const char **ret_mode, hf_error *reterr) {
+  int is_flock = strcmp(scheme, "flock") == 0;
+  int can = is_flock && !store->shared && !store->rename_mode;
+  *ret_mode = HF_MODE_PUBLISH;
+  if (wanted == NULL) {
+    (void)pthread_mutex_lock(&store->view_mutex); /* check has read the log */
+    if (can && hf_store_is_journal(store))
+      *ret_mode = HF_MODE_JOURNAL;
+    (void)pthread_mutex_unlock(&store->view_mutex);
+    return HF_OK;
+  }
+  if (strcmp(wanted, "publish") == 0)
+    return HF_OK;
+  if (strcmp(wanted, "journal") != 0)
+    return hf_err(reterr, HF_EINVAL, NULL, "there is no mode %.32s; there are journal and publish",
+                  wanted);
+  if (!is_flock)
+    return hf_err(
+        reterr, HF_ECONFIG, store->path,
+        "journal mode needs a lock that cannot end under its holder, and %s has not: only "
+        "flock has. Set publish, or flock",
+        scheme);
+  if (!can)
+    return hf_err(
+        reterr, HF_ECONFIG, store->path,
+        "journal mode is for local filesystems with hard links, and this one is %s: hosts "
+        "that share it must publish",
+        store->fs.acting_type);
+  *ret_mode = HF_MODE_JOURNAL;
+  return HF_OK;
+}
+
 /* ---- the record, and the manifest ------------------------------------------------------------ */
 
-static int commit(hf_store *store, const char *scheme, int64_t deadline_ms, int without_lock,
-                  hf_saved *ret_saved, hf_error *reterr) {
+static int commit(hf_store *store, const char *scheme, const char *mode, int64_t deadline_ms,
+                  int without_lock, hf_saved *ret_saved, hf_error *reterr) {
   hf_attempt attempt;
   hf_attempt *one = &attempt;
   int64_t left_ms = deadline_ms - hf_monotonic_ms();
-  int status = hf_attempt_to_set_locker(store, scheme, left_ms > 0 ? left_ms : 0, &attempt, reterr);
+  int status =
+      hf_attempt_to_set_locker(store, scheme, mode, left_ms > 0 ? left_ms : 0, &attempt, reterr);
   attempt.without_lock = without_lock;
   if (status == HF_OK) {
     hf_commit(store, &one, 1);
@@ -158,6 +195,7 @@ int hf_set_locker(hf_store *store, const char *scheme, const hf_set_locker_optio
   static const hf_set_locker_options defaults = {.timeout_ms = -1, .force = 0};
   hf_saved saved = {0};
   hf_error error = HF_ERROR_INIT;
+  const char *mode = HF_MODE_PUBLISH;
   if (options == NULL)
     options = &defaults;
   int status = hf_store_check(store, reterr);
@@ -166,12 +204,14 @@ int hf_set_locker(hf_store *store, const char *scheme, const hf_set_locker_optio
   int64_t deadline_ms = hf_deadline_ms(options->timeout_ms);
   status = check(store, scheme, options->force, deadline_ms, &error);
   if (status == HF_OK)
+    status = choose_mode(store, scheme, options->mode, &mode, &error);
+  if (status == HF_OK)
     status = hf_store_prepare_to_stage(store, &error);
   if (status == HF_OK) {
-    status = commit(store, scheme, deadline_ms, 0, &saved, &error);
+    status = commit(store, scheme, mode, deadline_ms, 0, &saved, &error);
     /* the present one cannot be had from here */
     if ((status == HF_EBACKEND || status == HF_ECONFIG) && options->force)
-      status = commit(store, scheme, deadline_ms, 1, &saved, &error);
+      status = commit(store, scheme, mode, deadline_ms, 1, &saved, &error);
   }
   if (status != HF_OK) {
     hf_store_name_in_error(store, &error);

@@ -55,6 +55,7 @@ void hf_close(hf_store **store) {
   hf_packer_close(old);
   if (old->owner_pid == getpid())
     hf_log_rows_end(old);
+  hf_part_forget(old);
   hf_store_close_locker(old);
   int *fds[] = {&old->root_fd,  &old->stage_fd,        &old->log_fd,
                 &old->tile_fd,  &old->blob_fd,         &old->log_mark_fd,
@@ -66,6 +67,7 @@ void hf_close(hf_store **store) {
   if (old->owner_pid == getpid()) {
     (void)pthread_mutex_destroy(&old->locker_mutex);
     (void)pthread_mutex_destroy(&old->view_mutex);
+    (void)pthread_mutex_destroy(&old->part_mutex);
     (void)pthread_mutex_destroy(&old->queue_mutex);
   }
   hf_view_free(&old->view);
@@ -86,9 +88,10 @@ static hf_store *store_new(void) {
   store->root_fd = store->stage_fd = store->log_fd = store->tile_fd = store->blob_fd = -1;
   store->index_fd = store->rows_fd = -1;
   store->log_mark_fd = store->tile_mark_fd = store->log_mark_write_fd = -1;
-  store->log_mark_pin_fd = store->tile_mark_pin_fd = -1;
+  store->log_mark_pin_fd = store->tile_mark_pin_fd = store->part.fd = -1;
   (void)pthread_mutex_init(&store->locker_mutex, NULL); /* none of them fails on Linux */
   (void)pthread_mutex_init(&store->view_mutex, NULL);
+  (void)pthread_mutex_init(&store->part_mutex, NULL);
   (void)pthread_mutex_init(&store->queue_mutex, NULL);
   return store;
 }

@@ -2,7 +2,7 @@
  * commit (the queue of savers and its leader), packer (the thread that packs).
  *
  * Mutexes, in the order in which they are taken: queue_mutex, never with another one; view_mutex;
- * locker_mutex. The packer's own is never held with another. */
+ * part_mutex; locker_mutex. The packer's own is never held with another. */
 #ifndef HF_CORE_STORE_H
 #define HF_CORE_STORE_H
 
@@ -13,17 +13,12 @@
 #include <holdfast/holdfast.h>
 
 #include "manifest.h"
+#include "part.h"
 #include "view.h"
 
 struct hf_attempt;
 struct hf_opened_locker;
 struct hf_packer;
-
-/* Which file of which filesystem. */
-typedef struct hf_file_name {
-  dev_t device;
-  ino_t inode;
-} hf_file_name;
 
 struct hf_store {
   pid_t owner_pid;
@@ -73,6 +68,13 @@ struct hf_store {
   _Atomic uint64_t tiles_seen; /* the length of tile/mark, when last looked at */
   uint64_t index_seen_tiles;   /* so many tiles there were when indexes were looked for last */
   unsigned index_failures;
+
+  hf_part part;               /* journal mode; the leader's, but for what part.h says */
+  pthread_mutex_t part_mutex; /* one flush of it at a time */
+  uint64_t part_end;          /* view_mutex: the byte behind the record part_end_seq, in its part */
+  uint64_t part_end_seq;      /* 0: not known */
+  int boot_is_told;           /* view_mutex: boot.h */
+  _Atomic int64_t flush_us;   /* how long a flush of it took last */
 
   int packs;                /* by itself, as the configuration says */
   _Atomic unsigned savers;  /* threads in hf_commit, for whom it waits */

@@ -7,11 +7,27 @@
 #include "config.h"
 #include "err.h"
 #include "log.h"
+#include "plant.h"
 
 #include "banned.h"
 
 const char *hf_store_locker_name(const hf_store *store) {
   return store->view.mode_seq != 0 ? store->view.locker : store->manifest.locker;
+}
+
+int hf_store_is_journal(const hf_store *store) {
+  if (store->view.mode_seq != 0)
+    return store->view.journal;
+  return HF_TEST_JOURNAL && !store->shared && !store->rename_mode &&
+         strcmp(store->manifest.locker, "flock") == 0;
+}
+
+int hf_store_is_as(hf_store *store, const char *scheme, int journal) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int is =
+      strcmp(hf_store_locker_name(store), scheme) == 0 && hf_store_is_journal(store) == journal;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return is;
 }
 
 int hf_store_locker_is(hf_store *store, const char *scheme) {

@@ -23,6 +23,12 @@ typedef struct hf_opened_locker {
  * next refresh. */
 const char *hf_store_locker_name(const hf_store *store);
 
+/* Is the effective mode journal, as far as the log was read? view_mutex is held. */
+int hf_store_is_journal(const hf_store *store);
+
+/* Are locker and mode these? view_mutex is not held. */
+int hf_store_is_as(hf_store *store, const char *scheme, int journal);
+
 /* Is it this one? view_mutex is not held. */
 int hf_store_locker_is(hf_store *store, const char *scheme);
 

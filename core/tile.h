@@ -37,6 +37,9 @@ int hf_tile_pack_one(hf_store *store, uint64_t tile, hf_error *reterr);
 /* Makes it durable that so many tiles are full, which the mark says already, or which was shown. */
 int hf_tile_mark_secure(hf_store *store, uint64_t tiles, hf_error *reterr);
 
+/* Removes the name of a part whose tile counts. */
+void hf_tile_free_part(hf_store *store, uint64_t tile);
+
 /* Removes loose names of tiles that count, which a killed packer left. */
 int hf_tile_free_leftovers(hf_store *store, uint64_t *ret_freed, hf_error *reterr);
 

@@ -10,7 +10,7 @@
 
 #include "banned.h"
 
-enum { LEFT_FIRST = 64 };
+enum { LEFT_FIRST = 64, PARTS_LOOKED_AT = 4 };
 
 typedef struct leftovers {
   uint64_t tiles; /* that count */
@@ -76,6 +76,12 @@ static int free_all(hf_store *store, const leftovers *left, uint64_t *ret_freed,
   return HF_OK;
 }
 
+void hf_tile_free_part(hf_store *store, uint64_t tile) {
+  char name[HF_TILE_NAME_BYTES];
+  hf_part_name(tile, name);
+  (void)hf_sys_unlink(store->tile_fd, name, 0);
+}
+
 int hf_tile_free_leftovers(hf_store *store, uint64_t *ret_freed, hf_error *reterr) {
   leftovers left = {0};
   *ret_freed = 0;
@@ -91,5 +97,9 @@ int hf_tile_free_leftovers(hf_store *store, uint64_t *ret_freed, hf_error *reter
     status = free_all(store, &left, ret_freed, reterr);
   }
   free(left.seqs);
+  /* Those of a killed packer; a part of an older tile costs nobody a look. */
+  for (uint64_t i = 0; status == HF_OK && !store->shared && i < PARTS_LOOKED_AT && i < left.tiles;
+       i++)
+    hf_tile_free_part(store, left.tiles - 1 - i);
   return status;
 }

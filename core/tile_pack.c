@@ -62,7 +62,7 @@ static int check_edges(const packing *work, const hf_view *view, hf_error *reter
   uint64_t end = work->first + HF_TILE_RECORDS - 1;
   char name[HF_LOG_NAME_BYTES];
   for (size_t i = 0; i < HF_TILE_RECORDS; i++)
-    if (work->rows[i].in_tile)
+    if (work->rows[i].in_tile && work->store->shared) /* else it was read from the part */
       return hf_err(reterr, HF_EDAMAGED, tile_mark_place,
                     "it says that tile %llu is not full, and it was read; open the store again",
                     (unsigned long long)work->tile);
@@ -118,20 +118,54 @@ static int is_as_read(const packing *work, size_t from, size_t i, size_t count) 
   return from == work->text.used;
 }
 
-/* Builds it of the loose files. 1; 0: another packer was faster, and has freed names. */
+/* Appends what was read from the part. 1; 0: it is gone; negative. */
+static int add_part(packing *work, size_t i, size_t count, hf_error *reterr) {
+  char name[HF_TILE_NAME_BYTES];
+  hf_buf *text = &work->text;
+  size_t bytes = 0;
+  for (size_t k = 0; k < count; k++)
+    bytes += work->rows[i + k].line_bytes + 1;
+  hf_part_name(work->tile, name);
+  hf_autofd int fd = hf_sys_openat(work->store->tile_fd, name, O_RDONLY, 0);
+  if (fd < 0 && errno == ENOENT)
+    return 0;
+  if (hf_buf_reserve(text, bytes) != 0)
+    return hf_err_nomem(reterr);
+  ssize_t got =
+      fd < 0 ? -1
+             : hf_sys_pread_full(fd, text->data + text->used, bytes, (off_t)work->rows[i].offset);
+  if (got < 0)
+    return hf_err_sys(reterr, HF_EIO, errno, name, "cannot read");
+  text->used += (size_t)got;
+  return 1;
+}
+
+/* How many rows from i on stand in the same file. */
+static size_t same_file(const packing *work, size_t i) {
+  const hf_row *first = &work->rows[i];
+  size_t count = 1;
+  for (; i + count < HF_TILE_RECORDS; count++) {
+    const hf_row *row = &work->rows[i + count];
+    if (row->in_tile != first->in_tile || (!row->in_tile && row->file_first != first->file_first))
+      break;
+  }
+  return count;
+}
+
+/* Builds it of the loose files and of the part. 1; 0: another packer was faster, and has freed
+ * names. */
 static int build(packing *work, hf_error *reterr) {
   char name[HF_LOG_NAME_BYTES];
   uint64_t tiles = 0;
-  for (size_t i = 0, next; i < HF_TILE_RECORDS; i = next) {
+  for (size_t i = 0, count; i < HF_TILE_RECORDS; i += count) {
     size_t from = work->text.used;
-    for (next = i + 1; next < HF_TILE_RECORDS; next++)
-      if (work->rows[next].file_first != work->rows[i].file_first)
-        break;
+    count = same_file(work, i);
     hf_log_name(work->rows[i].file_first, name);
-    int got = add_file(work, name, reterr);
+    int got =
+        work->rows[i].in_tile ? add_part(work, i, count, reterr) : add_file(work, name, reterr);
     if (got < 0)
       return got;
-    if (got == 1 && is_as_read(work, from, i, next - i))
+    if (got == 1 && is_as_read(work, from, i, count))
       continue;
     /* Gone, or, on a freed name, the file of a writer who slept: what the mark says now decides. */
     int status = hf_tile_mark_length(work->store, &tiles, reterr);
@@ -169,6 +203,23 @@ static int publish_staged(const packing *work, const char *staged, hf_error *ret
   return status == HF_OK ? hf_dir_fsync(store->tile_fd, "tile", reterr) : status;
 }
 
+/* A part that holds all of the tile and nothing else becomes the staged file: nobody appends to it
+ * any more. 1: it did. */
+static int stage_part(const packing *work, const char *staged) {
+  const hf_store *store = work->store;
+  char name[HF_TILE_NAME_BYTES];
+  hf_autobuf there = {0};
+  if (!work->rows[HF_TILE_RECORDS - 1].in_tile)
+    return 0;
+  hf_part_name(work->tile, name);
+  if (hf_file_read(store->tile_fd, name, HF_LOG_FILE_BYTES_MAX, &there, NULL) != 1 ||
+      there.used != work->text.used || memcmp(there.data, work->text.data, there.used) != 0)
+    return 0;
+  hf_autofd int fd = hf_sys_openat(store->tile_fd, name, O_RDONLY, 0);
+  return fd >= 0 && hf_sys_fsync(fd) == 0 &&
+         hf_sys_link(store->tile_fd, name, store->stage_fd, staged) == 0;
+}
+
 /* Publishes it, durably; that it exists already is as good: another packer built the same bytes
  * (which is checked). */
 static int publish(const packing *work, hf_error *reterr) {
@@ -179,6 +230,11 @@ static int publish(const packing *work, hf_error *reterr) {
   if (status != HF_OK)
     return status;
   hf_id_format(&id, staged);
+  if (stage_part(work, staged)) {
+    status = publish_staged(work, staged, reterr);
+    (void)hf_sys_unlink(store->stage_fd, staged, 0);
+    return status;
+  }
   status = hf_file_create(store->stage_fd, staged, work->text.data, work->text.used, 1, reterr);
   if (status != HF_OK)
     return status;
@@ -242,11 +298,13 @@ int hf_tile_mark_secure(hf_store *store, uint64_t tiles, hf_error *reterr) {
 static void free_names(const packing *work) {
   for (size_t i = 0; i < HF_TILE_RECORDS; i++) {
     char name[HF_LOG_NAME_BYTES];
-    if (work->rows[i].file_first != work->first + i)
+    if (work->rows[i].file_first != work->first + i || work->rows[i].in_tile)
       continue;
     hf_log_name(work->first + i, name);
     (void)hf_sys_unlink(work->store->log_fd, name, 0); /* what stays is found by tile_free.c */
   }
+  if (!work->store->shared)
+    hf_tile_free_part(work->store, work->tile);
 }
 
 /* This handle reads them from the tile from now on. */

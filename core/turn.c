@@ -6,6 +6,7 @@
 #include "blob.h"
 #include "clock.h"
 #include "err.h"
+#include "journal.h"
 #include "judge.h"
 #include "log.h"
 #include "packer.h"
@@ -111,39 +112,6 @@ static int judge_fresh(hf_store *store, hf_staged *staged, hf_error *reterr) {
   return status;
 }
 
-static int place_blobs(hf_store *store, const hf_staged *staged, int again, hf_error *reterr) {
-  for (size_t i = 0; i < staged->count; i++) {
-    const hf_attempt *attempt = staged->attempt[i];
-    if (attempt->staged_blob[0] == '\0')
-      continue;
-    int status = hf_blob_place(store, attempt->staged_blob, attempt->line.sha256, again, reterr);
-    if (status != HF_OK)
-      return status;
-  }
-  return HF_OK;
-}
-
-static void decide_committed(hf_staged *staged, uint64_t seq) {
-  for (size_t i = 0; i < staged->count; i++) {
-    hf_attempt *attempt = staged->attempt[i];
-    attempt->saved.seq = seq + i;
-    attempt->saved.created = 1;
-    hf_attempt_decide(attempt, HF_OK, NULL);
-  }
-}
-
-/* Whoever is told HF_EUNSURE gets the id in the message, too: it is all that he needs. */
-static void decide_unsure(hf_staged *staged, const hf_error *why) {
-  for (size_t i = 0; i < staged->count; i++) {
-    hf_error error = HF_ERROR_INIT;
-    (void)hf_err(&error, HF_EUNSURE, why->place,
-                 "it may be saved or not, ask with: holdfast resolve %s (%s)",
-                 staged->attempt[i]->id_text, why->message);
-    error.sys_errno = why->sys_errno;
-    hf_attempt_decide(staged->attempt[i], HF_EUNSURE, &error);
-  }
-}
-
 /* TRY: once more under this grant. DONE: decided, or another turn. END: by a record. */
 enum next { NEXT_TRY, NEXT_DONE, NEXT_END };
 
@@ -154,12 +122,12 @@ static int still_ours(hf_store *store, const hf_grant *grant) {
   return store->turn_ops->verify(store->turn_locker, grant, NULL) == 1;
 }
 
-/* Has the log given the store another locker since the turn began? Then the turn is given back.
- * (The record by which a turn ends an attempt of its own is committed all the same: its answer
- * should not be put off, and the storage decides.) */
+/* Has the log given the store another locker or mode since the turn began? Then the turn is given
+ * back. (The record by which a turn ends an attempt of its own is committed all the same: its
+ * answer should not be put off, and the storage decides.) */
 static int has_moved(hf_store *store, const hf_staged *staged) {
   return !staged->attempt[0]->in_turn && !HF_PLANTED(IGNORE_MODE) &&
-         !hf_store_locker_is(store, store->turn_scheme);
+         !hf_store_is_as(store, store->turn_scheme, 0);
 }
 
 /* The turn's locker cannot be had: has the store left it? Then it is no reason to fail, and another
@@ -205,12 +173,12 @@ static enum next linked(hf_store *store, hf_staged *staged, uint64_t seq) {
     return NEXT_DONE;
   }
   if (confirmed < 0) {
-    decide_unsure(staged, &why);
+    hf_attempts_decide_unsure(staged->attempt, staged->count, &why);
     return NEXT_DONE;
   }
-  if (place_blobs(store, staged, 1, &why) != HF_OK)
+  if (hf_blob_place_all(store, staged->attempt, staged->count, 1, &why) != HF_OK)
     hf_store_log(store, HF_LOG_WARNING, "%s: %s", why.place, why.message);
-  decide_committed(staged, seq);
+  hf_attempts_decide_committed(staged->attempt, staged->count, seq);
   hf_packer_committed(store, seq + staged->count - 1);
   return NEXT_DONE;
 }
@@ -244,7 +212,7 @@ static enum next try_once(hf_store *store, hf_staged *staged, hf_grant *grant, h
   if (status == HF_OK) /* no file crosses a tile's edge */
     status = restage(store, staged, room, reterr);
   if (status == HF_OK && staged->count > 0)
-    status = place_blobs(store, staged, 0, reterr);
+    status = hf_blob_place_all(store, staged->attempt, staged->count, 0, reterr);
   if (status != HF_OK) {
     decide_all(staged, status, reterr);
     return NEXT_DONE;
@@ -336,15 +304,13 @@ static void end_attempts(hf_store *store, hf_staged *staged, hf_grant *grant, co
       decide_found(store, attempt, ender.saved.seq); /* it was committed after all */
     else if (ender.decided && (ender.status == HF_OK || ender.status == HF_EENDED))
       hf_attempt_decide(attempt, why->code == HF_EENDED ? HF_EENDED : HF_EIO, why);
-    else {
-      hf_staged one = {.attempt = {attempt}, .count = 1};
-      decide_unsure(&one, why);
-    }
+    else
+      hf_attempts_decide_unsure(&attempt, 1, why);
     hf_attempt_free(&ender);
   }
 }
 
-static int prepare(hf_store *store, hf_staged *staged, hf_error *reterr) {
+static int stage_blobs(hf_store *store, hf_staged *staged, hf_error *reterr) {
   for (size_t i = 0; i < staged->count; i++) {
     hf_attempt *attempt = staged->attempt[i];
     if (!attempt->line.blob || attempt->staged_blob[0] != '\0')
@@ -353,7 +319,14 @@ static int prepare(hf_store *store, hf_staged *staged, hf_error *reterr) {
     if (status != HF_OK)
       return status;
   }
-  return hf_stage_write(store, staged, reterr);
+  return HF_OK;
+}
+
+static int prepare(hf_store *store, hf_staged *staged, int journal, hf_error *reterr) {
+  int status = stage_blobs(store, staged, reterr);
+  if (status != HF_OK)
+    return status;
+  return journal ? hf_journal_encode(staged, reterr) : hf_stage_write(store, staged, reterr);
 }
 
 /* Which locker makes this turn's writers wait for each other. */
@@ -374,9 +347,14 @@ static int choose_locker(hf_store *store, const hf_staged *staged, hf_error *ret
 }
 
 /* The lock is held until it is released here. */
-static void take_turn(hf_store *store, hf_staged *staged, hf_grant *grant, hf_error *reterr) {
+static void take_turn(hf_store *store, hf_staged *staged, int journal, hf_grant *grant,
+                      hf_error *reterr) {
+  uint64_t first = 0;
+  int appended = 0;
   store->turn_grant = grant;
-  if (commit_under_lock(store, staged, grant, reterr) == NEXT_END)
+  if (journal)
+    appended = hf_journal_append(store, staged, earliest_deadline(staged), &first);
+  else if (commit_under_lock(store, staged, grant, reterr) == NEXT_END)
     end_attempts(store, staged, grant, reterr);
   store->turn_grant = NULL;
   (void)pthread_mutex_lock(&store->view_mutex);
@@ -385,6 +363,8 @@ static void take_turn(hf_store *store, hf_staged *staged, hf_grant *grant, hf_er
   if (store->turn_ops->release(store->turn_locker, grant, head, reterr) != 1)
     hf_store_log(store, HF_LOG_WARNING,
                  "the lock was lost before it was released; the log is correct all the same");
+  if (appended)
+    hf_journal_finish(store, staged, first);
 }
 
 /* Another has the turn and ours comes next: what was committed while we waited is read now, so that
@@ -399,7 +379,7 @@ static void read_ahead(void *context) {
 }
 
 /* Steps 2 to 7 of what is staged. */
-static void ask_for_turn(hf_store *store, hf_staged *staged, hf_error *reterr) {
+static void ask_for_turn(hf_store *store, hf_staged *staged, int journal, hf_error *reterr) {
   hf_grant grant = HF_GRANT_INIT;
   int granted = choose_locker(store, staged, reterr);
   if (granted == HF_OK) {
@@ -410,7 +390,7 @@ static void ask_for_turn(hf_store *store, hf_staged *staged, hf_error *reterr) {
     granted = store->turn_ops->acquire(store->turn_locker, "lock", earliest_deadline(staged),
                                        &grant, reterr);
     if (granted == 1) {
-      take_turn(store, staged, &grant, reterr);
+      take_turn(store, staged, journal, &grant, reterr);
       return;
     }
   }
@@ -422,12 +402,24 @@ static void ask_for_turn(hf_store *store, hf_staged *staged, hf_error *reterr) {
     decide_late(staged, HF_ELOCK, reterr);
 }
 
+/* As far as the log was read: whoever finds under the lock that it is otherwise by now gives the
+ * turn back. */
+static int in_journal(hf_store *store) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  if (store->view.head == 0)
+    (void)hf_log_refresh(store, 0, NULL);
+  int journal = hf_store_is_journal(store);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return journal;
+}
+
 void hf_turn(hf_store *store, hf_staged *staged) {
   hf_error error = HF_ERROR_INIT;
   store->turn_scheme[0] = '\0';
-  int status = prepare(store, staged, &error);
+  int journal = in_journal(store);
+  int status = prepare(store, staged, journal, &error);
   if (status == HF_OK)
-    ask_for_turn(store, staged, &error);
+    ask_for_turn(store, staged, journal, &error);
   else
     decide_all(staged, status, &error);
   hf_store_leave_locker(store, &store->turn_opened);

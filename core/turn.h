@@ -1,4 +1,5 @@
-/* One turn: publish mode's steps 2 to 7 for one staged file. */
+/* One turn: publish mode's steps 2 to 7 for one staged file, or journal mode's append and flush for
+ * as many records. */
 #ifndef HF_CORE_TURN_H
 #define HF_CORE_TURN_H
 

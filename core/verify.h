@@ -123,6 +123,7 @@ typedef struct hf_verify_work {
   uint64_t tiles_count; /* so many tiles are believed */
   uint64_t end;         /* the highest seq of which anything tells */
   uint64_t gap_until;   /* the gap before this seq is known to be narrow */
+  uint64_t part_said;   /* the first seq of the part of whose tail was told; 0: none */
   int log_incomplete;   /* some of it could not be read, or is too much to be repaired */
 
   uint64_t mode_seq;                              /* of the last op "mode"; 0: none was seen */
@@ -207,6 +208,7 @@ typedef struct hf_span {
   size_t count; /* records that stand in it, or should */
   size_t from;  /* those before were looked at already */
   int in_tile;
+  int in_part; /* of a tile that is not full yet (journal mode) */
   hf_kind_of_name is;
   int unreadable; /* the disk failed: its text is not known */
   int too_long;
@@ -234,6 +236,10 @@ const char *hf_span_what(const hf_span *span, size_t i, const char **ret_kind);
 int hf_span_read_loose(hf_verify_work *work, uint64_t first, hf_span *span, hf_error *reterr);
 int hf_span_read_tile(hf_verify_work *work, uint64_t tile, size_t from, hf_span *span,
                       hf_error *reterr);
+/* The part of seq's tile, from seq on. 1; 0: it tells of no such record. */
+int hf_span_read_part(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *reterr);
+void hf_span_begin(hf_span *span, uint64_t first, const char *folder);
+void hf_span_lose_all(hf_span *span, const char *kind, const char *what);
 void hf_span_free(hf_span *span);
 
 /* Does it hold anything but its records, whole and at their places? */

@@ -170,6 +170,8 @@ static int say_packed(hf_verify_work *work, const hf_span *span, uint64_t seq, h
   }
   int same = is == HF_NAME_FILE && text.used > 0 && text.used == packed.used &&
              memcmp(text.data, packed.data, text.used) == 0;
+  if (same && span->in_part) /* copied there: freed with its tile */
+    return HF_OK;
   hf_verify_say(work, HF_SAY_REMARK, same ? "leftover" : "tile", seq, path,
                 same ? "its records stand in %s, which counts; a packer was killed before it freed "
                        "the name"
@@ -264,6 +266,9 @@ static int read_span(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error
   int status = hf_span_read_loose(work, seq, span, reterr);
   if (status != HF_OK || span->is != HF_NAME_ABSENT)
     return status;
+  status = hf_span_read_part(work, seq, span, reterr);
+  if (status != 0)
+    return status < 0 ? status : HF_OK;
   status = look_again(work, seq, span, reterr);
   if (status == 1)
     return hf_span_read_tile(work, tile, from, span, reterr);
@@ -367,9 +372,17 @@ static int skip_gap(hf_verify_work *work, uint64_t seq, uint64_t *ret_next, hf_e
   return 1;
 }
 
-static int is_known(const hf_verify_work *work, uint64_t seq) {
-  return hf_tile_of(seq) < work->tiles_count ? hf_seqs_has(&work->tiles, hf_tile_of(seq))
-                                             : hf_seqs_has(&work->names, seq);
+static int is_known(hf_verify_work *work, uint64_t seq, hf_span *span) {
+  if (hf_tile_of(seq) < work->tiles_count)
+    return hf_seqs_has(&work->tiles, hf_tile_of(seq));
+  return hf_seqs_has(&work->names, seq) || hf_span_read_part(work, seq, span, NULL) == 1;
+}
+
+/* Is there a record behind the last one that names tell of? The mark tells, or, beyond it, a part.
+ */
+static int goes_on(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *reterr) {
+  int tells = mark_tells(work, seq, reterr);
+  return tells == 0 ? hf_span_read_part(work, seq, span, reterr) : tells;
 }
 
 static int walk(hf_verify_work *work, hf_span *span, hf_error *reterr) {
@@ -377,7 +390,7 @@ static int walk(hf_verify_work *work, hf_span *span, hf_error *reterr) {
   uint64_t next_tick = 0;
   for (;;) {
     if (seq > work->end) {
-      int tells = mark_tells(work, seq, reterr);
+      int tells = goes_on(work, seq, span, reterr);
       if (tells <= 0)
         return tells;
     }
@@ -388,7 +401,7 @@ static int walk(hf_verify_work *work, hf_span *span, hf_error *reterr) {
         return status;
       next_tick = seq + HF_VERIFY_TICK_RECORDS;
     }
-    int status = is_known(work, seq) ? 0 : skip_gap(work, seq, &seq, reterr);
+    int status = is_known(work, seq, span) ? 0 : skip_gap(work, seq, &seq, reterr);
     if (status == 0) {
       status = do_span(work, seq, span, reterr);
       seq = span->first + span->count;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "boot.h"
 #include "clock.h"
 #include "err.h"
 #include "file.h"
@@ -107,14 +108,9 @@ static int tile_file(void *context, const char *name, hf_error *reterr) {
     hf_tile_name(tile, expected);
     if (strcmp(strchr(expected, '/') + 1, name) == 0)
       return hf_seqs_add(&in->work->tiles, tile, reterr);
-    if (strcmp(dot, ".part") == 0) {
-      char path[HF_VERIFY_PATH_BYTES];
-      (void)snprintf(path, sizeof path, "%s/%s", in->folder, name);
-      hf_verify_say(in->work, HF_SAY_REMARK, "unknown", 0, path,
-                    "a tile of journal mode, which this version does not read; use a newer "
-                    "Holdfast");
-      return HF_OK;
-    }
+    hf_part_name(tile, expected);
+    if (strcmp(strchr(expected, '/') + 1, name) == 0)
+      return HF_OK; /* looked at with its records */
   }
   if (say_harmless(in->work, in->folder, name))
     return HF_OK;
@@ -145,6 +141,9 @@ static int tile_entry(void *context, const char *name, hf_error *reterr) {
   inside in = {.work = work};
   char expected[HF_TILE_NAME_BYTES];
   if (strcmp(name, HF_MARK_NAME) == 0 || say_harmless(work, "tile", name))
+    return HF_OK;
+  if (strcmp(name, HF_BOOT_NAME) == 0 &&
+      hf_verify_name(work->tile_fd, name, "tile", NULL, NULL, NULL) == HF_NAME_FILE)
     return HF_OK;
   if (parse_number(name, strlen(name), &in.number) == 0) {
     (void)snprintf(expected, sizeof expected, "%03llu", (unsigned long long)in.number);

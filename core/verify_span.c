@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "err.h"
@@ -50,11 +51,11 @@ int hf_verify_read(int dirfd, const char *folder, const char *name, hf_buf *out,
   return HF_NAME_FILE;
 }
 
-static void begin(hf_span *span, uint64_t first, const char *folder) {
+void hf_span_begin(hf_span *span, uint64_t first, const char *folder) {
   span->first = first;
   span->count = 1;
   span->from = 0;
-  span->crosses_edge = 0;
+  span->crosses_edge = span->in_part = 0;
   span->kept[0] = '\0';
   memset(&span->lines, 0, sizeof span->lines);
   hf_buf_clear(&span->text);
@@ -114,6 +115,20 @@ static size_t count_damaged(size_t total, size_t by_mark, int exact, uint64_t ro
   return count > 0 ? count : 1;
 }
 
+/* The mark tells of more records than are there: do those stand in the part? (Journal mode begins
+ * behind loose records.) 1, 0, negative. */
+static int part_goes_on(hf_verify_work *work, const hf_span *span, size_t by_mark,
+                        hf_error *reterr) {
+  if (by_mark <= span->found.count || work->shared)
+    return 0;
+  hf_autofree hf_span *part = calloc(1, sizeof *part);
+  if (part == NULL)
+    return hf_err_nomem(reterr);
+  int tells = hf_span_read_part(work, span->first + span->found.count, part, reterr);
+  hf_span_free(part);
+  return tells;
+}
+
 static int decide(hf_verify_work *work, hf_span *span, hf_error *reterr) {
   size_t by_mark = 0;
   int exact = 0;
@@ -124,6 +139,11 @@ static int decide(hf_verify_work *work, hf_span *span, hf_error *reterr) {
   if (status != HF_OK)
     return status;
   if (span->found.clean && span->found.count > 0) {
+    int goes_on = part_goes_on(work, span, by_mark, reterr);
+    if (goes_on < 0)
+      return goes_on;
+    if (goes_on == 1)
+      by_mark = span->found.count;
     span->count = count_clean(span->found.count, by_mark, exact, room);
     if (span->found.count > edge && span->count > edge) {
       span->crosses_edge = 1;
@@ -137,7 +157,7 @@ static int decide(hf_verify_work *work, hf_span *span, hf_error *reterr) {
   return HF_OK;
 }
 
-static void lose_all(hf_span *span, const char *kind, const char *what) {
+void hf_span_lose_all(hf_span *span, const char *kind, const char *what) {
   memset(&span->lines, 0, sizeof span->lines);
   span->lines.count = span->count;
   for (size_t i = 0; i < span->count; i++) {
@@ -162,8 +182,9 @@ static int decide_absent(hf_verify_work *work, hf_span *span, hf_error *reterr) 
       break;
   }
   span->count = count;
-  lose_all(span, "missing",
-           work->shared ? "its file is gone, as far as this host can see" : "its file is gone");
+  hf_span_lose_all(span, "missing",
+                   work->shared ? "its file is gone, as far as this host can see"
+                                : "its file is gone");
   return HF_OK;
 }
 
@@ -171,7 +192,7 @@ int hf_span_read_loose(hf_verify_work *work, uint64_t first, hf_span *span, hf_e
   char name[HF_LOG_NAME_BYTES];
   hf_log_name(first, name);
   (void)snprintf(span->name, sizeof span->name, "%s", name);
-  begin(span, first, "log");
+  hf_span_begin(span, first, "log");
   span->in_tile = 0;
   int is = hf_verify_read(work->log_fd, "log", span->name, &span->text, &span->too_long,
                           &span->unreadable, reterr);
@@ -184,9 +205,9 @@ int hf_span_read_loose(hf_verify_work *work, uint64_t first, hf_span *span, hf_e
   }
   int status = decide_absent(work, span, reterr);
   if (status == HF_OK && span->unreadable)
-    lose_all(span, "unreadable", "the disk answers EIO");
+    hf_span_lose_all(span, "unreadable", "the disk answers EIO");
   else if (status == HF_OK && is != HF_NAME_ABSENT)
-    lose_all(span, "missing", "something that is no file stood in its place");
+    hf_span_lose_all(span, "missing", "something that is no file stood in its place");
   return status;
 }
 
@@ -242,7 +263,7 @@ static int rescue(hf_verify_work *work, hf_span *span, hf_error *reterr) {
 int hf_span_read_tile(hf_verify_work *work, uint64_t tile, size_t from, hf_span *span,
                       hf_error *reterr) {
   hf_tile_name(tile, span->name);
-  begin(span, tile * HF_TILE_RECORDS + 1, "tile");
+  hf_span_begin(span, tile * HF_TILE_RECORDS + 1, "tile");
   span->in_tile = 1;
   span->from = from;
   span->count = HF_TILE_RECORDS;
@@ -255,12 +276,12 @@ int hf_span_read_tile(hf_verify_work *work, uint64_t tile, size_t from, hf_span 
     hf_found_scan(span->text.data, span->text.used, &span->found);
     hf_found_place(span->text.data, &span->found, span->count, &span->lines);
   } else if (span->unreadable)
-    lose_all(span, "unreadable", "the disk answers EIO");
+    hf_span_lose_all(span, "unreadable", "the disk answers EIO");
   else
-    lose_all(span, "missing",
-             is == HF_NAME_ABSENT ? "its tile is gone"
-                                  : "something that is no file stood in the "
-                                    "place of its tile");
+    hf_span_lose_all(span, "missing",
+                     is == HF_NAME_ABSENT ? "its tile is gone"
+                                          : "something that is no file stood in the "
+                                            "place of its tile");
   return span->unreadable || !hf_span_is_damaged(span) ? HF_OK : rescue(work, span, reterr);
 }
 
@@ -299,7 +320,7 @@ static void say_file(hf_verify_work *work, const hf_span *span, int repaired) {
     hf_verify_say(work, how(repaired), "edge", span->first, span->path,
                   "the file's records lie on both sides of a tile's edge; %s",
                   repaired ? "it was split in two" : "verify --repair splits it in two");
-  if (span->in_tile && span->is == HF_NAME_FILE && !span->unreadable &&
+  if (span->in_tile && !span->in_part && span->is == HF_NAME_FILE && !span->unreadable &&
       span->found.count + span->found.more != HF_TILE_RECORDS)
     hf_verify_say(work, how(repaired), "tile", 0, span->path,
                   "%zu whole records stand in the tile, and %d must; %s",

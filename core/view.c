@@ -102,6 +102,7 @@ static void take_mode(hf_view *view, uint64_t seq, const hf_line *line) {
   memcpy(view->locker, line->locker.text + 1, bytes);
   view->locker[bytes] = '\0';
   view->mode_seq = seq;
+  view->journal = hf_line_mode_is_journal(line);
   if (!hf_line_mode_is_known(line)) /* also where it was left again: what was saved in it may lie
                                        where this program does not look */
     view->foreign_mode_seq = seq;

@@ -46,6 +46,7 @@ typedef struct hf_view {
   uint64_t base;              /* the records up to it are in `index`, and not in memory */
   struct hf_index_set *index; /* NULL: base is 0 */
   int index_failed;           /* an index could not be read: the next refresh begins anew */
+  int stale;                  /* so it does: records beyond the mark may have changed */
   hf_map by_key;              /* the current revision */
   hf_map by_peer;             /* the last one */
   hf_map by_id;
@@ -54,6 +55,7 @@ typedef struct hf_view {
   uint64_t damaged_first;
   uint64_t mode_seq;                         /* of the last op "mode"; 0: there is none */
   char locker[HF_LOCKER_NAME_BYTES_MAX + 1]; /* that it names */
+  int journal;                               /* its mode is journal */
   uint64_t foreign_mode_seq; /* of an op "mode" whose mode this program does not know; 0: none */
   uint64_t unknown_count;    /* records of a newer version */
   uint64_t unknown_first;

@@ -16,6 +16,7 @@ hf_plant hf_planted = HF_PLANT_NONE;
 static int pause_place = -1;
 static atomic_ulong pause_countdown;
 static int all_is_shared;
+static int new_is_journal;
 
 void hf_pause_here(hf_pause place) {
   if (pause_place == (int)place && atomic_fetch_sub(&pause_countdown, 1) == 1)
@@ -24,6 +25,14 @@ void hf_pause_here(hf_pause place) {
 
 int hf_test_shared(void) {
   return all_is_shared;
+}
+
+int hf_test_journal(void) {
+  return new_is_journal;
+}
+
+const char *hf_test_boot(void) {
+  return getenv("HF_TEST_BOOT");
 }
 
 /* A misspelt switch would let a test of nothing pass, so it ends the program. */
@@ -61,11 +70,11 @@ static void read_pause(void) {
   refuse("HF_PAUSE", value);
 }
 
-static void read_shared(void) {
-  const char *value = wanted("HF_TEST_SHARED");
+static void read_switch(const char *name, int *ret_switch) {
+  const char *value = wanted(name);
   if (value != NULL && strcmp(value, "1") != 0 && strcmp(value, "0") != 0)
-    refuse("HF_TEST_SHARED", value);
-  all_is_shared = value != NULL && value[0] == '1';
+    refuse(name, value);
+  *ret_switch = value != NULL && value[0] == '1';
 }
 
 static void read_plant(void) {
@@ -90,7 +99,8 @@ static void read_plant(void) {
 __attribute__((constructor)) static void read_environment(void) {
   read_plant();
   read_pause();
-  read_shared();
+  read_switch("HF_TEST_SHARED", &all_is_shared);
+  read_switch("HF_TEST_JOURNAL", &new_is_journal);
 }
 
 #else

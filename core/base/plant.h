@@ -48,7 +48,11 @@
   X(FREE_BEFORE_TILE_DURABLE,                                                                      \
     "loose names are removed before their tile and its mark are durable")                          \
   X(FREE_WITHOUT_COMPARE, "loose names are removed although the tile holds something else")        \
-  X(ROWS_UNCHECKED, "a row of log/rows is believed although its check is wrong")
+  X(ROWS_UNCHECKED, "a row of log/rows is believed although its check is wrong")                   \
+  X(JOURNAL_MARK_EARLY, "journal mode: the mark is extended before fdatasync")                     \
+  X(JOURNAL_TORN_TAIL, "journal mode: a torn line is taken for a record")                          \
+  X(JOURNAL_NEXT_TILE_EARLY, "journal mode: a tile is begun before the last one is durable")       \
+  X(JOURNAL_SHOW_UNPROVEN, "journal mode: readers are shown what is not durable yet")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,
@@ -77,7 +81,13 @@ void hf_pause_here(hf_pause place);
 /* HF_TEST_SHARED=1: every filesystem is taken for one that hosts share, so that what is done there
  * is tested everywhere. */
 int hf_test_shared(void);
+/* HF_TEST_JOURNAL=1: a new store with flock on a local filesystem is in journal mode. */
+int hf_test_journal(void);
+#define HF_TEST_JOURNAL hf_test_journal()
+/* HF_TEST_BOOT=NAME: the boot that this process takes for the present one. NULL: the real one. */
+const char *hf_test_boot(void);
 #else
+#define HF_TEST_JOURNAL 0
 #define HF_PLANTED(name) 0
 #define HF_PAUSE_AT(name) ((void)0)
 #endif

@@ -24,6 +24,7 @@ const hf_sys_table hf_sys_real = {
     .pread = pread,
     .pwrite = pwrite,
     .fsync = fsync,
+    .fdatasync = fdatasync,
     .ftruncate = ftruncate,
     .fstat = fstat,
     .fstatat = fstatat,
@@ -93,6 +94,24 @@ int hf_sys_close(int fd) {
 int hf_sys_fsync(int fd) {
   int result;
   HF_RETRY(result, hf_sys->fsync(fd));
+  return result;
+}
+
+int hf_sys_fdatasync(int fd) {
+  int result;
+  HF_RETRY(result, hf_sys->fdatasync(fd));
+  return result;
+}
+
+int hf_sys_ftruncate(int fd, uint64_t length) {
+  int result;
+  HF_RETRY(result, hf_sys->ftruncate(fd, (off_t)length));
+  return result;
+}
+
+int hf_sys_flock(int fd, int operation) {
+  int result;
+  HF_RETRY(result, hf_sys->flock(fd, operation | LOCK_NB));
   return result;
 }
 

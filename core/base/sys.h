@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/vfs.h>
@@ -19,6 +20,7 @@ typedef struct hf_sys_table {
   ssize_t (*pread)(int fd, void *bytes, size_t count, off_t offset);
   ssize_t (*pwrite)(int fd, const void *bytes, size_t count, off_t offset);
   int (*fsync)(int fd);
+  int (*fdatasync)(int fd);
   int (*ftruncate)(int fd, off_t length);
   int (*fstat)(int fd, struct stat *st);
   int (*fstatat)(int dirfd, const char *name, struct stat *st, int flags);
@@ -51,6 +53,10 @@ int hf_sys_openat(int dirfd, const char *name, int flags, mode_t mode);
 int hf_sys_open_folder(const char *path);
 int hf_sys_close(int fd);
 int hf_sys_fsync(int fd);
+int hf_sys_fdatasync(int fd);
+int hf_sys_ftruncate(int fd, uint64_t length);
+/* flock(2), never waiting: operation gets LOCK_NB. */
+int hf_sys_flock(int fd, int operation);
 int hf_sys_fstat(int fd, struct stat *st);
 int hf_sys_fstatat(int dirfd, const char *name, struct stat *st); /* AT_SYMLINK_NOFOLLOW */
 int hf_sys_link(int from_dirfd, const char *from, int to_dirfd, const char *to);

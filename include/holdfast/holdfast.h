@@ -334,12 +334,13 @@ HF_API int hf_lock_status(hf_store *store, hf_lock_holder *ret_holder, hf_error 
  * turn. */
 HF_API int hf_lock_break(hf_store *store, hf_error *reterr);
 
-/* Which locker makes the store's writers take turns. */
+/* Which locker makes the store's writers take turns, and how they commit. */
 typedef struct hf_locker_choice {
   char scheme[HF_LOCKER_NAME_BYTES_MAX + 1];
   uint64_t seq; /* of the record that chose it; 0: the store was made with it */
   /* what the manifest says; it is told after the log, which decides */
   char manifest[HF_LOCKER_NAME_BYTES_MAX + 1];
+  char mode[16]; /* "publish" or "journal" */
 } hf_locker_choice;
 
 /* Reads the log to its end, and the manifest. */
@@ -350,6 +351,11 @@ typedef struct hf_set_locker_options {
   /* 1: flock on a filesystem that is not known to be local; and where the present locker's backend
    * cannot be reached, without it (safe: the storage decides) */
   int force;
+  /* "journal": records are appended to one file under the lock, and many share a flush: the fastest
+   * on one machine. For flock on a local filesystem with hard links; HF_ECONFIG elsewhere.
+   * "publish": each commit is a file of its own, and the storage decides whatever becomes of the
+   * lock. NULL: as it is, where the locker allows it. */
+  const char *mode;
 } hf_set_locker_options;
 
 /* Gives the store another locker, with writers at work, by a record in the log that is committed

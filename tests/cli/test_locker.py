@@ -12,7 +12,7 @@ class Show(Case):
     def test_as_it_was_made(self):
         self.assertEqual(self.run_ok("locker").out, "flock\n")
         self.assertEqual(self.run_ok("--json", "locker", "show").json,
-                         {"locker": "flock", "seq": 0, "manifest": "flock"})
+                         {"locker": "flock", "mode": "publish", "seq": 0, "manifest": "flock"})
 
     def test_wrong_use(self):
         for words, says in ((("locker", "other"), "neither show nor set"), (("locker", "set"), "give one locker"),
@@ -40,7 +40,8 @@ class Set(Case):
         self.assertEqual(self.save("b", "s", {"b": 1}), 3)
         self.assertEqual(self.run_ok("--json", "locker", "set", "flock").json,
                          {"locker": "flock", "changed": True, "seq": 4})
-        self.assertEqual(self.run_ok("--json", "locker").json, {"locker": "flock", "seq": 4, "manifest": "flock"})
+        self.assertEqual(self.run_ok("--json", "locker").json,
+                         {"locker": "flock", "mode": "publish", "seq": 4, "manifest": "flock"})
         records = self.run_ok("--json", "list", "--all-records").jsonl
         self.assertEqual([record["op"] for record in records], ["save", "mode", "save", "mode"])
         meta = self.run_ok("get", "--seq", "2", "--meta").json
@@ -187,8 +188,9 @@ class Set(Case):
         threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
+        turns = (("none",), ("flock", "--mode", "journal"), ("flock", "--mode", "publish"))
         for i in range(12):
-            self.run_ok("locker", "set", "none" if i % 2 == 0 else "flock")
+            self.run_ok("locker", "set", *turns[i % 3])
         stop.set()
         for thread in threads:
             thread.join()
@@ -196,6 +198,112 @@ class Set(Case):
         self.assertEqual(len(saved), len(set(saved)))
         self.assertEqual(self.head(), len(saved) + 12)
         self.run_ok("verify", "--deep")
+
+class Journal(Case):
+    """Journal mode: records are appended to tile/000/0.part."""
+
+    def setUp(self):
+        super().setUp()
+        self.save("before", "s", {"a": 0})
+        self.assertEqual(self.run_ok("locker", "set", "flock", "--mode", "journal").out, "flock, since seq 2\n")
+        self.part = os.path.join(self.store, "tile", "000", "0.part")
+
+    def content(self):
+        with open(self.part, "rb") as file:
+            return file.read()
+
+    def put(self, content):
+        with open(self.part, "r+b") as file:
+            file.write(content)
+
+    def test_saves_and_reads(self):
+        self.assertEqual([self.save(f"r{i}", "s", {"a": i}) for i in range(5)], [3, 4, 5, 6, 7])
+        self.assertEqual(self.save("r3", "s", {"a": 3}), 6)
+        self.assertEqual(self.run_ok("locker").out, "flock, journal mode, since seq 2\n")
+        self.assertEqual(self.run_ok("--json", "locker").json["mode"], "journal")
+        self.assertEqual(self.run_ok("get", "--run-id", "r4", "--stage", "s").json, {"a": 4})
+        self.assertEqual([line["seq"] for line in self.run_ok("--json", "list").jsonl], [1, 3, 4, 5, 6, 7])
+        self.assertEqual(sorted(os.listdir(os.path.join(self.store, "log"))),
+                         ["0" * 19 + "1.json", "0" * 19 + "2.json", "mark"])
+        self.run_ok("verify", "--deep")
+
+    def test_large_and_many(self):
+        large = {"text": "x" * 100000}
+        self.assertEqual(self.save("large", "s", large), 3)
+        lines = b"".join(b'{"run_id":"m%d","stage":"s","doc":{"i":%d}}\n' % (i, i) for i in range(600))
+        self.run_ok("save", "--batch", "-", input=lines)
+        self.assertEqual(self.head(), 603)
+        self.assertEqual(self.run_ok("get", "--run-id", "large", "--stage", "s").json, large)
+        self.assertEqual(self.run_ok("get", "--run-id", "m599", "--stage", "s").json, {"i": 599})
+        self.run_ok("pack")
+        self.assertFalse(os.path.exists(self.part))
+        self.assertEqual(sorted(os.listdir(os.path.dirname(self.part))), ["0.jsonl", "1.jsonl", "2.part"])
+        self.assertEqual(self.save("r", "s", {}), 604)
+        self.run_ok("verify", "--deep")
+
+    def test_and_back(self):
+        self.save("r1", "s", {"a": 1})
+        self.assertEqual(self.run_ok("locker", "set", "flock").out, "flock already\n")
+        self.assertEqual(self.run_ok("locker", "set", "flock", "--mode", "publish").out, "flock, since seq 4\n")
+        self.save("r2", "s", {"a": 2})
+        self.assertIn("0" * 19 + "5.json", os.listdir(os.path.join(self.store, "log")))
+        self.run_ok("locker", "set", "flock", "--mode", "journal")
+        self.save("r3", "s", {"a": 3})
+        self.run_ok("locker", "set", "none")
+        self.assertEqual(self.run_ok("--json", "locker").json["mode"], "publish")
+        self.assertEqual(self.save("r4", "s", {"a": 4}), 9)
+        self.assertEqual([self.run_ok("get", "--run-id", f"r{i}", "--stage", "s").json["a"] for i in (1, 2, 3, 4)],
+                         [1, 2, 3, 4])
+        self.run_ok("verify", "--deep")
+
+    def test_only_where_it_is_safe(self):
+        self.run_bad(USAGE, "locker", "set", "none", "--mode", "journal", says="only flock has")
+        self.run_bad(USAGE, "locker", "--mode", "journal", says="takes nothing")
+        self.run_bad(USAGE, "locker", "set", "flock", "--mode", "other", says="other")
+        self.assertEqual(self.head(), 2)
+
+    def test_a_torn_tail(self):
+        """What a writer leaves that was killed, or whose machine lost power, in the midst of an append."""
+        self.save("r1", "s", {"a": 1})
+        whole = self.content().rstrip(b"\0")
+        self.put(whole + whole[-100:-40])
+        self.assertEqual(self.head(), 3)
+        self.assertIn("stand behind its last record", self.run_ok("verify").out)
+        self.assertEqual(self.save("r2", "s", {"a": 2}), 4)
+        self.assertNotIn("stand behind", self.run_ok("verify", "--deep").out)
+        self.assertEqual(self.run_ok("get", "--run-id", "r2", "--stage", "s").json, {"a": 2})
+
+    def test_a_damaged_record(self):
+        for i in range(3):
+            self.save(f"r{i}", "s", {"a": i})
+        content = bytearray(self.content())
+        content[content.index(b'"run_id":"r1"') + 11] ^= 1
+        self.put(content)
+        self.assertEqual(self.head(), 5)
+        self.assertEqual(self.run_ok("get", "--run-id", "r2", "--stage", "s").json, {"a": 2})
+        self.run_bad(FAILED, "get", "--seq", "4", says="seq 4 cannot be read")
+        self.run_bad(FAILED, "save", "--run-id", "new", "--stage", "s", "-", input="{}", says="seq 4 is damaged")
+        self.assertIn("tile/000/0.part", self.run_any("verify").out)
+        self.run_any("verify", "--repair")
+        self.assertEqual(self.save("new", "s", {"b": 1}), 6)
+        self.assertEqual(self.run_ok("get", "--run-id", "r2", "--stage", "s").json, {"a": 2})
+        self.assertEqual(self.run_ok("get", "--run-id", "new", "--stage", "s").json, {"b": 1})
+
+    def test_it_is_gone(self):
+        for i in range(3):
+            self.save(f"r{i}", "s", {"a": i})
+        os.remove(self.part)
+        self.run_bad(FAILED, "get", "--seq", "4", says="seq 4 cannot be read")
+        self.assertEqual(self.run_ok("get", "--run-id", "before", "--stage", "s").json, {"a": 0})
+        self.run_any("verify", "--repair")
+        self.assertEqual(self.save("new", "s", {"b": 1}), 6)
+        self.assertEqual(self.run_ok("get", "--run-id", "new", "--stage", "s").json, {"b": 1})
+
+    def test_read_only(self):
+        self.save("r1", "s", {"a": 1})
+        before = self.content()
+        self.assertEqual(self.run_ok("list", "--format", "csv").out.count("\n"), 3)
+        self.assertEqual(self.content(), before)
 
 
 if __name__ == "__main__":

@@ -141,6 +141,8 @@ void fault_verify(const char *path);
 size_t fault_verify_but_mark(const char *path);
 
 /* Makes an open handle behave as on a filesystem that hosts share. */
+/* Gives a store with flock journal mode; its record is seq head + 1. */
+void fault_set_journal(const char *path);
 void fault_make_shared(hf_store *store);
 
 uint64_t fault_hash(const void *bytes, size_t count);

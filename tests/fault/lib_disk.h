@@ -27,8 +27,11 @@ typedef enum disk_adversary {
 /* ---- recording ---- */
 
 /* From here on changes below `root`, an empty folder, are written down. `after_publish`, if not
- * NULL, is called right after a record got its name in log/, before the caller knows. */
+ * NULL, is called right after a record got its name in log/, or was appended to the current tile,
+ * before the caller knows. */
 void disk_record_begin(const char *root, void (*after_publish)(void *context), void *context);
+/* Called with the same context before each fdatasync. */
+void disk_record_before_flush(void (*before_flush)(void *context));
 void disk_record_end(void);
 
 /* How many changes there were so far. A cut at position p has the changes 0 .. p - 1. */

@@ -19,6 +19,7 @@ disk_changes disk_all;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* for all that follows */
 static struct { ino_t inode; /* 0: gone */ } nodes[RECORD_NODES_MAX];
 static void (*publish_hook)(void *context);
+static void (*flush_hook)(void *context);
 static void *publish_context;
 static __thread size_t fsync_began;
 static __thread ino_t unlinked; /* the inode whose last name is about to go; 0: none */
@@ -171,6 +172,7 @@ static void record(const fault_call *call) {
     change->node = node_of(call->fd);
     change->offset = (uint64_t)call->offset;
     break;
+  case FAULT_FDATASYNC: /* nothing here hangs on what it spares: times */
   case FAULT_FSYNC: {
     size_t node = find_node(inode_of(call->fd));
     if (node == SIZE_MAX)
@@ -197,9 +199,11 @@ static void record(const fault_call *call) {
 
 static void before(void *context, fault_call *call) {
   (void)context;
+  if (flush_hook != NULL && call->kind == FAULT_FDATASYNC)
+    flush_hook(publish_context);
   if (call->kind == FAULT_UNLINK)
     note_last_name(call);
-  if (call->kind != FAULT_FSYNC)
+  if (call->kind != FAULT_FSYNC && call->kind != FAULT_FDATASYNC)
     return;
   (void)pthread_mutex_lock(&mutex);
   size_t node = find_node(inode_of(call->fd));
@@ -216,7 +220,7 @@ static void after(void *context, fault_call *call) {
   (void)pthread_mutex_lock(&mutex);
   record(call);
   (void)pthread_mutex_unlock(&mutex);
-  if (publish_hook != NULL && fault_is_publish(call))
+  if (publish_hook != NULL && (fault_is_publish(call) || fault_is_append(call)))
     publish_hook(publish_context);
 }
 
@@ -236,7 +240,12 @@ void disk_record_begin(const char *root, void (*after_publish)(void *context), v
   fault_table_install(&hooks);
 }
 
+void disk_record_before_flush(void (*before_flush)(void *context)) {
+  flush_hook = before_flush;
+}
+
 void disk_record_end(void) {
+  flush_hook = NULL;
   fault_table_remove();
 }
 

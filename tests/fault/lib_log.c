@@ -35,6 +35,15 @@ void fault_init(const char *path, const char *locker) {
   fault_must(hf_init(path, &options, NULL, &error), &error, "hf_init");
 }
 
+void fault_set_journal(const char *path) {
+  static const hf_set_locker_options options = {.timeout_ms = -1, .mode = "journal"};
+  hf_error error = HF_ERROR_INIT;
+  uint64_t seq = 0;
+  hf_store *store = fault_open(path);
+  fault_must(hf_set_locker(store, "flock", &options, &seq, &error), &error, "journal mode");
+  hf_close(&store);
+}
+
 void fault_make_shared(hf_store *store) {
   store->shared = 1;
   hf_fd_cleanup(&store->log_mark_fd);

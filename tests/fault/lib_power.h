@@ -17,6 +17,8 @@ typedef struct power_mode {
   int shared;
   int rename;
   int pack; /* another workload: one tile is filled and packed; cut from there on */
+  int journal;
+  int edge; /* another one: over a tile's edge; cut from just before it */
 } power_mode;
 
 /* A save: which document, under which id, and what was answered. Positions are those of lib_disk.h.

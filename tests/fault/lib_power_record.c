@@ -10,7 +10,7 @@
 #include "store.h"
 #include "tile.h"
 
-enum { THREADS = 4, SAVES_PER_THREAD = 4, BLOB_BYTES = 70000, BATCH_MAX = 252 };
+enum { THREADS = 4, SAVES_PER_THREAD = 4, BLOB_BYTES = 70000, BATCH_MAX = 252, EDGE_RECORDS = 4 };
 enum { PACK_TILES = HF_TILE_RECORDS > 6 ? 1 : 2 };
 
 typedef enum hook { HOOK_NONE, HOOK_READ, HOOK_SAVE } hook;
@@ -149,10 +149,8 @@ static void resolve(const char *id) {
   one->position = disk_position();
 }
 
-/* Right after a record got its name: a reader looks, or another writer goes past. */
-static void after_publish(void *context) {
-  (void)context;
-  hook what = work.hook;
+/* A reader looks, or another writer goes past. */
+static void act(hook what) {
   power_promise *one;
   work.hook = HOOK_NONE; /* what it does publishes, too */
   switch (what) {
@@ -168,6 +166,22 @@ static void after_publish(void *context) {
     save_promise(work.second, one);
     break;
   }
+}
+
+/* Right after a record got its name, or was appended. */
+static void after_publish(void *context) {
+  (void)context;
+  hook what = work.hook;
+  if (work.run->mode->journal && what == HOOK_SAVE)
+    return; /* the tile is locked: before the flush */
+  act(what);
+}
+
+/* Journal mode: appended, not yet durable, and the tile is free for others. */
+static void before_flush(void *context) {
+  (void)context;
+  if (work.run->mode->journal && work.hook == HOOK_SAVE)
+    act(work.hook);
 }
 
 static void save_with_id(void) {
@@ -189,10 +203,11 @@ static void save_with_id(void) {
 }
 
 /* The record is shown, so it must stay; the manifest is replaced as a whole, or not. */
-static void change_locker(hf_store *store, const char *scheme) {
+static void change_locker(hf_store *store, const char *scheme, const char *mode) {
+  hf_set_locker_options options = {.timeout_ms = -1, .mode = mode};
   hf_error error = HF_ERROR_INIT;
   uint64_t seq = 0;
-  int changed = hf_set_locker(store, scheme, NULL, &seq, &error);
+  int changed = hf_set_locker(store, scheme, &options, &seq, &error);
   fault_must(changed, &error, "hf_set_locker");
   FAULT_CHECK(changed == 1, "the locker was %s already", scheme);
   look();
@@ -230,9 +245,17 @@ static void do_all(int nested) {
   save_by_threads();
   pack_small();
   save_with_id();
-  change_locker(work.second, nested ? "flock" : "none");
+  int is_none = strcmp(work.run->mode->locker, "none") == 0;
+  change_locker(work.second, is_none ? "flock" : "none", NULL);
   save(work.first, "behind", 160, 40); /* its handle follows */
-  change_locker(work.first, nested ? "none" : "flock");
+  const char *journal = work.run->mode->journal ? "journal" : NULL;
+  change_locker(work.first, is_none ? "none" : "flock", journal);
+  if (journal != NULL) { /* and once more within the tile */
+    save(work.second, "again", 161, 40);
+    change_locker(work.second, "flock", "publish");
+    save(work.first, "between", 162, 40);
+    change_locker(work.first, "flock", "journal");
+  }
   work.hook = HOOK_READ;
   save(work.second, "last", 150, 10);
   look();
@@ -254,6 +277,19 @@ static void do_pack(void) {
   save(work.first, "behind", 111, 50);
 }
 
+/* Over a tile's edge, with another writer between each append and its flush. */
+static void do_edge(void) {
+  char run_id[32];
+  save_batch(work.first, HF_TILE_RECORDS - EDGE_RECORDS);
+  work.run->cut_from = disk_position();
+  for (unsigned i = 0; i < 2 * EDGE_RECORDS; i++) {
+    work.hook = i % 4 == 3 ? HOOK_READ : HOOK_SAVE;
+    save(work.first, numbered(run_id, "edge", i), 100 + i, 50);
+  }
+  work.hook = HOOK_NONE;
+  look();
+}
+
 void power_record(const power_mode *mode, const char *root, power_run *run) {
   hf_error error = HF_ERROR_INIT;
   hf_init_options options = {.locker = mode->locker, .force = 1};
@@ -264,6 +300,7 @@ void power_record(const power_mode *mode, const char *root, power_run *run) {
   work.run = run;
   fault_path(path, root, POWER_STORE);
   disk_record_begin(root, after_publish, NULL);
+  disk_record_before_flush(before_flush);
   hf_plant planted = hf_planted; /* it is to be caught by what saves do, not by what init does */
   hf_planted = HF_PLANT_NONE;
   fault_must(hf_init(path, &options, NULL, &error), &error, "hf_init");
@@ -272,10 +309,14 @@ void power_record(const power_mode *mode, const char *root, power_run *run) {
   work.first = power_open(mode, root);
   work.second = power_open(mode, root);
   work.reader = power_open(mode, root);
-  if (mode->pack)
+  if (mode->journal)
+    change_locker(work.first, "flock", "journal");
+  if (mode->edge)
+    do_edge();
+  else if (mode->pack)
     do_pack();
   else
-    do_all(strcmp(mode->locker, "none") == 0);
+    do_all(strcmp(mode->locker, "none") == 0 || mode->journal);
   hf_close(&work.first);
   hf_close(&work.second);
   hf_close(&work.reader);

@@ -102,8 +102,15 @@ void storm_flip(const char *path) {
   fault_must(hf_store_info(store, &info, &error), &error, "hf_store_info");
   options.force = !info.fs.local; /* HF_TEST_SHARED: flock is set there on purpose */
   for (unsigned i = 0; atomic_load(&storm_all->done) == 0; i++) {
+    static const struct {
+      const char *scheme;
+      const char *mode;
+    } next[] = {{"none", NULL}, {"flock", "journal"}, {"flock", "publish"}};
     uint64_t seq = 0;
-    int changed = hf_set_locker(store, i % 2 == 0 ? "none" : "flock", &options, &seq, &error);
+    int shared = !info.fs.local; /* it has no journal mode */
+    unsigned which = shared ? i % 2 : i % 3;
+    options.mode = shared ? NULL : next[which].mode;
+    int changed = hf_set_locker(store, next[which].scheme, &options, &seq, &error);
     FAULT_CHECK(changed == 1, "hf_set_locker answered %d: %s", changed, error.message);
     atomic_fetch_add(&storm_all->flips, 1);
     fault_sleep_us((int64_t)fault_below(&reader_random, 20000));

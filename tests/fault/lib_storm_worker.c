@@ -46,18 +46,19 @@ static void at_step(storm_step step) {
 
 static void before(void *context, fault_call *call) {
   (void)context;
-  if (fault_is_publish(call))
+  if (fault_is_publish(call) || fault_is_append(call))
     at_step(STORM_BEFORE_LINK);
 }
 
-/* After the link the next fsync of the thread is that of log/, and the next pwrite that of the
- * mark. */
+/* After the link the next fsync of the thread is that of log/, after an append the next fdatasync
+ * that of its tile, and the next pwrite that of the mark. */
 static void after(void *context, fault_call *call) {
   (void)context;
-  if (fault_is_publish(call) && call->result == 0) {
+  if ((fault_is_publish(call) && call->result == 0) || fault_is_append(call)) {
     reached = STORM_AFTER_LINK;
     at_step(STORM_AFTER_LINK);
-  } else if (call->kind == FAULT_FSYNC && reached == STORM_AFTER_LINK) {
+  } else if ((call->kind == FAULT_FSYNC || call->kind == FAULT_FDATASYNC) &&
+             reached == STORM_AFTER_LINK) {
     reached = STORM_AFTER_FSYNC;
     at_step(STORM_AFTER_FSYNC);
   } else if (call->kind == FAULT_PWRITE && reached == STORM_AFTER_FSYNC) {

@@ -10,7 +10,7 @@
 
 #include "store.h"
 
-const char *const sweep_mode_names[SWEEP_MODES] = {"local", "shared", "rename"};
+const char *const sweep_mode_names[SWEEP_MODES] = {"local", "shared", "rename", "journal"};
 
 sweep_mode sweep_mode_option(int argc, char **argv) {
   const char *name = fault_option_text(argc, argv, "--mode", NULL);
@@ -22,7 +22,9 @@ sweep_mode sweep_mode_option(int argc, char **argv) {
 }
 
 int sweep_is_for(const sweep_op *op, sweep_mode mode) {
-  return mode != SWEEP_RENAME || (op->changes && op->prepare != NULL);
+  if (mode == SWEEP_JOURNAL && op->check == sweep_check_locker)
+    return 0; /* it asks for the record that chose the locker */
+  return (mode != SWEEP_RENAME && mode != SWEEP_JOURNAL) || (op->changes && op->prepare != NULL);
 }
 
 static hf_store *open_case(const sweep_case *one) {
@@ -197,6 +199,8 @@ static void make_case(sweep_case *one, const sweep_op *op, sweep_mode mode) {
     return;
   fault_path(template, fault_folder_in_memory(), op->template);
   fault_copy_tree(template, one->path);
+  if (mode == SWEEP_JOURNAL)
+    fault_set_journal(one->path);
 }
 
 /* Where tiles are small, packing is at work all the time. */

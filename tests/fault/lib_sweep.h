@@ -23,8 +23,15 @@ typedef struct sweep_save {
   hf_saved saved;
 } sweep_save;
 
-/* As on a local filesystem, as on one that hosts share, as on one without hard links. */
-typedef enum sweep_mode { SWEEP_LOCAL, SWEEP_SHARED, SWEEP_RENAME, SWEEP_MODES } sweep_mode;
+/* As on a local filesystem, as on one that hosts share, as on one without hard links, in journal
+ * mode. */
+typedef enum sweep_mode {
+  SWEEP_LOCAL,
+  SWEEP_SHARED,
+  SWEEP_RENAME,
+  SWEEP_JOURNAL,
+  SWEEP_MODES
+} sweep_mode;
 
 extern const char *const sweep_mode_names[SWEEP_MODES];
 
@@ -73,7 +80,7 @@ typedef struct sweep_counts {
 /* The mode of --mode, or SWEEP_MODES for all of them. */
 sweep_mode sweep_mode_option(int argc, char **argv);
 
-/* Without hard links only what publishes differs. */
+/* Without hard links, and in journal mode, only what commits differs. */
 int sweep_is_for(const sweep_op *op, sweep_mode mode);
 
 /* Makes the stores that the operations begin with, in the scratch folder. */

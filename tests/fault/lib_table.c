@@ -12,9 +12,9 @@ static const fault_hooks *hooks;
 static __thread int depth;
 
 static const char *const kind_names[FAULT_KINDS] = {
-    "openat", "close",   "pread",  "pwrite",    "fsync",    "ftruncate",
-    "fstat",  "fstatat", "linkat", "renameat2", "unlinkat", "mkdirat",
-    "flock",  "setlk",   "statfs", "fdopendir", "readdir",  "closedir",
+    "openat", "close",   "pread",     "pwrite",    "fsync",    "fdatasync", "ftruncate",
+    "fstat",  "fstatat", "linkat",    "renameat2", "unlinkat", "mkdirat",   "flock",
+    "setlk",  "statfs",  "fdopendir", "readdir",   "closedir",
 };
 
 const char *fault_kind_name(fault_kind kind) {
@@ -85,6 +85,12 @@ static ssize_t table_pwrite(int fd, const void *bytes, size_t count, off_t offse
 static int table_fsync(int fd) {
   fault_call call = {.kind = FAULT_FSYNC, .fd = fd};
   AROUND(call, hooks->fast_fsync ? 0 : hf_sys_real.fsync(fd));
+  return (int)end(&call);
+}
+
+static int table_fdatasync(int fd) {
+  fault_call call = {.kind = FAULT_FDATASYNC, .fd = fd};
+  AROUND(call, hooks->fast_fsync ? 0 : hf_sys_real.fdatasync(fd));
   return (int)end(&call);
 }
 
@@ -185,6 +191,7 @@ static const hf_sys_table table = {
     .pread = table_pread,
     .pwrite = table_pwrite,
     .fsync = table_fsync,
+    .fdatasync = table_fdatasync,
     .ftruncate = table_ftruncate,
     .fstat = table_fstat,
     .fstatat = table_fstatat,
@@ -219,6 +226,10 @@ int fault_is_record_name(const char *name) {
 int fault_is_publish(const fault_call *call) {
   return (call->kind == FAULT_LINK || call->kind == FAULT_RENAME) &&
          fault_is_record_name(call->to_name);
+}
+
+int fault_is_append(const fault_call *call) {
+  return call->kind == FAULT_PWRITE && fault_fd_ends_in(call->fd, ".part");
 }
 
 int fault_fd_ends_in(int fd, const char *ending) {

@@ -19,6 +19,7 @@ typedef enum fault_kind {
   FAULT_PREAD,
   FAULT_PWRITE,
   FAULT_FSYNC,
+  FAULT_FDATASYNC,
   FAULT_FTRUNCATE,
   FAULT_FSTAT,
   FAULT_FSTATAT,
@@ -58,7 +59,7 @@ typedef struct fault_hooks {
   void (*after)(void *context, fault_call *call);  /* may change result and sys_errno */
   void *context;
   int reentrant;
-  int fast_fsync; /* fsync answers 0 and does nothing: where no power is lost */
+  int fast_fsync; /* fsync and fdatasync answer 0 and do nothing: where no power is lost */
 } fault_hooks;
 
 /* Puts the table in force. *hooks must live until fault_table_remove. */
@@ -67,6 +68,8 @@ void fault_table_remove(void);
 
 /* Is this a link or a rename to the name of a record in log/? */
 int fault_is_publish(const fault_call *call);
+/* Is this a write to the tile that journal mode appends to? */
+int fault_is_append(const fault_call *call);
 /* Is this the name of a record, "00000000000000000007.json"? */
 int fault_is_record_name(const char *name);
 /* Does fd stand for a path that ends so? (by /proc/self/fd) */

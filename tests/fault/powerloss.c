@@ -19,9 +19,15 @@
 #include "lib_table.h"
 
 static const power_mode modes[] = {
-    {"local-none", "none", 0, 0, 0},  {"local-flock", "flock", 0, 0, 0},
-    {"shared-none", "none", 1, 0, 0}, {"local-rename", "none", 0, 1, 0},
-    {"local-pack", "flock", 0, 0, 1}, {"shared-pack", "none", 1, 0, 1},
+    {.name = "local-none", .locker = "none"},
+    {.name = "local-flock", .locker = "flock"},
+    {.name = "local-journal", .locker = "flock", .journal = 1},
+    {.name = "journal-edge", .locker = "flock", .journal = 1, .edge = 1},
+    {.name = "shared-none", .locker = "none", .shared = 1},
+    {.name = "local-rename", .locker = "none", .rename = 1},
+    {.name = "local-pack", .locker = "flock", .pack = 1},
+    {.name = "journal-pack", .locker = "flock", .pack = 1, .journal = 1},
+    {.name = "shared-pack", .locker = "none", .shared = 1, .pack = 1},
 };
 
 static size_t every = 1;
@@ -97,6 +103,7 @@ static void cut_all(const power_run *run, unsigned worker, unsigned random, uint
   disk_replay *replay = disk_replay_begin();
   int is_cut = 1;
   memset(&seen, 0, sizeof seen);
+  (void)setenv("HF_TEST_BOOT", "the boot after the power loss", 1);
   fault_clock_jumps(1);
   fault_table_install(&fast);
   for (size_t position = 1; disk_replay_step(replay, &is_cut); position++) {

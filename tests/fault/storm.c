@@ -10,12 +10,12 @@
  *     resolve told the truth; readers saw what was acknowledged, and never two records at one seq
  *     verify finds no damage
  *
- *     storm [--locker flock|none|flips] [--seed N] [--seeds N] [--processes N] [--saves N] [--fsync
- * 0|1]
+ *     storm [--locker flock|none|journal|flips] [--seed N] [--seeds N] [--processes N] [--saves N]
+ * [--fsync 0|1]
  *
- * Without --locker flock and none take turns; in every fifth run ("flips") the store's locker is
- * changed between the two again and again, by records in the log. --fsync 1: every seed with real
- * fsyncs (else every fourth). */
+ * Without --locker none, flock and flock in journal mode take turns; in every fifth run ("flips")
+ * the store's locker is changed between the two again and again, by records in the log. --fsync 1:
+ * every seed with real fsyncs (else every fourth). */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -261,7 +261,10 @@ static void run_seed(void) {
   parent.random.state = storm_now.seed;
   fault_context("seed %llu, %s", (unsigned long long)storm_now.seed, storm_now.locker);
   fault_path(parent.path, fault_folder(), "store");
-  fault_init(parent.path, storm_now.flips ? "flock" : storm_now.locker);
+  int journal = strcmp(storm_now.locker, "journal") == 0;
+  fault_init(parent.path, storm_now.flips || journal ? "flock" : storm_now.locker);
+  if (journal)
+    fault_set_journal(parent.path);
   make_shared_memory();
   storm();
   int64_t check_us = fault_now_us();
@@ -298,10 +301,11 @@ int main(int argc, char **argv) {
               "1 to %d processes, at least one save", PROCESSES_MAX);
   for (uint64_t seed = first; seed < first + seeds; seed++) {
     storm_now.seed = seed;
-    storm_now.locker = locker != NULL  ? locker
-                       : seed % 5 == 3 ? "flips"
-                       : seed % 2 == 0 ? "flock"
-                                       : "none";
+    storm_now.locker = locker != NULL                                      ? locker
+                       : seed % 5 == 3                                     ? "flips"
+                       : seed % 2 == 1                                     ? "none"
+                       : seed % 4 == 0 && getenv("HF_TEST_SHARED") == NULL ? "journal"
+                                                                           : "flock";
     storm_now.flips = strcmp(storm_now.locker, "flips") == 0;
     storm_now.is_fast = !real && seed % 5 != 0;
     storm_now.packs = seed % 8 >= 4 || HF_TILE_RECORDS < 256;

@@ -61,7 +61,7 @@ static int can_fail(const fault_call *call) {
     __attribute__((fallthrough));
   case LOST:
     return call->kind == FAULT_LINK || call->kind == FAULT_RENAME || call->kind == FAULT_FSYNC ||
-           call->kind == FAULT_PWRITE || call->kind == FAULT_CLOSE;
+           call->kind == FAULT_FDATASYNC || call->kind == FAULT_PWRITE || call->kind == FAULT_CLOSE;
   case SHORT:
     return call->kind == FAULT_PWRITE && call->count > 1;
   case FLAVOURS:

@@ -1,0 +1,256 @@
+#include "journal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "blob.h"
+#include "clock.h"
+#include "err.h"
+#include "judge.h"
+#include "log.h"
+#include "packer.h"
+#include "plant.h"
+#include "store_locker.h"
+#include "sys.h"
+#include "tile.h"
+
+#include "banned.h"
+
+enum {
+  HOLD_TRIES_MAX = 1 << 16, /* the deadline ends it long before */
+  HOLD_BACKOFF_BASE_US = 50,
+  HOLD_BACKOFF_CAP_US = 5000,
+};
+
+static void decide_all(hf_staged *staged, int status, const hf_error *error) {
+  for (size_t i = 0; i < staged->count; i++)
+    hf_attempt_decide(staged->attempt[i], status, error);
+}
+
+int hf_journal_encode(hf_staged *staged, hf_error *reterr) {
+  hf_buf_clear(&staged->text);
+  for (size_t i = 0; i < staged->count; i++) {
+    int status = hf_line_encode(&staged->attempt[i]->line, &staged->text, reterr);
+    if (status != HF_OK)
+      return status;
+    if (hf_buf_add_char(&staged->text, '\n') != 0)
+      return hf_err_nomem(reterr);
+  }
+  return HF_OK;
+}
+
+/* ---- the part's lock ------------------------------------------------------------------------- */
+
+/* The lock on the part itself: whoever appends has it, whatever becomes of the store's lock, which
+ * can be broken. So it is free, as a rule. 1, 0 (the deadline), negative. */
+static int lock_part(hf_store *store, int64_t deadline_ms, hf_error *reterr) {
+  for (unsigned i = 0; i < HOLD_TRIES_MAX; i++) {
+    if (hf_sys_flock(store->part.fd, LOCK_EX) == 0)
+      return 1;
+    if (errno != EWOULDBLOCK)
+      return hf_err_sys(reterr, HF_EBACKEND, errno, "tile", "cannot lock the current tile");
+    if (hf_backoff_sleep(i, HOLD_BACKOFF_BASE_US, HOLD_BACKOFF_CAP_US, deadline_ms) != 0)
+      break;
+  }
+  (void)hf_err(
+      reterr, HF_ELOCK, NULL,
+      "a writer whose lock was broken still holds the current tile; nothing was saved. End "
+      "that process, or wait for it");
+  return 0;
+}
+
+static void unlock_part(hf_store *store) {
+  if (store->part.fd >= 0 && hf_sys_flock(store->part.fd, LOCK_UN) != 0)
+    hf_part_close(store); /* which ends it, too */
+}
+
+/* Is the store still in journal mode under this turn's locker? view_mutex is held. */
+static int is_ours(const hf_store *store) {
+  return hf_store_is_journal(store) && strcmp(hf_store_locker_name(store), store->turn_scheme) == 0;
+}
+
+/* Reads the log, then the part, to the end. *ret_torn as of hf_part_read. */
+static int read_to_end(hf_store *store, uint64_t *ret_torn, hf_error *reterr) {
+  *ret_torn = 0;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int status = hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, reterr);
+  if (status == HF_OK && hf_tile_of(store->view.head + 1) == store->part.tile) {
+    int got = hf_part_read(store, store->part.fd, UINT64_MAX, 0, ret_torn, reterr);
+    status = got < 0 ? got : HF_OK;
+  }
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return status;
+}
+
+static int settle(hf_store *store, hf_error *reterr) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int status = hf_journal_settle(store, reterr);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return status;
+}
+
+typedef enum hold {
+  HOLD_HELD,  /* the part of head + 1 is locked, read to its end and proven */
+  HOLD_AGAIN, /* another part, or another mode, by now; nothing is held */
+  HOLD_LATE,
+} hold;
+
+/* A full tile is durable before the next one is begun; a change of mode before it is obeyed. */
+static int leave_part(hf_store *store, hf_error *reterr) {
+  int status = HF_PLANTED(JOURNAL_NEXT_TILE_EARLY) ? HF_OK : settle(store, reterr);
+  unlock_part(store);
+  return status == HF_OK ? HOLD_AGAIN : status;
+}
+
+/* One attempt. A hold, or negative. */
+static int hold_part(hf_store *store, int64_t deadline_ms, hf_error *reterr) {
+  uint64_t torn = 0;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t tile = hf_tile_of(store->view.head + 1);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  int status = hf_part_open(store, tile, reterr);
+  if (status != HF_OK)
+    return status;
+  int locked = lock_part(store, deadline_ms, reterr);
+  if (locked != 1)
+    return locked < 0 ? locked : HOLD_LATE;
+  int is_named = hf_part_is_named(store, reterr);
+  if (is_named != 1) {
+    hf_part_close(store);
+    return is_named < 0 ? is_named : HOLD_AGAIN;
+  }
+  status = read_to_end(store, &torn, reterr);
+  (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t head = store->view.head;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  /* in it, or at its end; else others are far beyond it, and it is packed */
+  if (status == HF_OK && head >= tile * HF_TILE_RECORDS && head <= (tile + 1) * HF_TILE_RECORDS)
+    status = hf_part_prove(store, torn, reterr);
+  if (status != HF_OK) {
+    unlock_part(store);
+    return status;
+  }
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int stays = is_ours(store) && hf_tile_of(store->view.head + 1) == tile;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return stays ? HOLD_HELD : leave_part(store, reterr);
+}
+
+/* ---- appending ------------------------------------------------------------------------------- */
+
+/* Decides what the log answers; HF_OK, or why nothing can be told. view_mutex is held. */
+static int judge(hf_store *store, hf_staged *staged, hf_error *reterr) {
+  for (size_t i = 0; i < staged->count; i++) {
+    hf_attempt *attempt = staged->attempt[i];
+    hf_error why = HF_ERROR_INIT;
+    int answer = HF_OK;
+    int go = hf_judge(store, attempt, &answer, &why);
+    if (go < 0 && reterr != NULL)
+      *reterr = why;
+    int status = go < 0 ? go : HF_OK;
+    if (go == 0) /* from what is durable alone */
+      status = hf_journal_settle(store, reterr);
+    if (status != HF_OK)
+      return status;
+    if (go == 0)
+      hf_attempt_decide(attempt, answer, &why);
+    hf_attempt_cancel_behind(attempt);
+  }
+  return HF_OK;
+}
+
+/* Leaves only undecided attempts, and at most `room`. */
+static int keep_undecided(hf_staged *staged, size_t room, hf_error *reterr) {
+  size_t kept = 0;
+  for (size_t i = 0; i < staged->count; i++)
+    if (!staged->attempt[i]->decided && kept < room)
+      staged->attempt[kept++] = staged->attempt[i];
+  if (kept == staged->count)
+    return HF_OK;
+  staged->count = kept;
+  return hf_journal_encode(staged, reterr);
+}
+
+/* The view learns what was appended at `at`. */
+static int append_rows(hf_store *store, const hf_staged *staged, uint64_t at, hf_error *reterr) {
+  size_t offset = 0;
+  if (hf_view_reserve(&store->view, staged->count) != HF_OK)
+    return hf_err_nomem(reterr);
+  for (size_t i = 0; i < staged->count; i++) {
+    const char *start = staged->text.data + offset;
+    const char *end = memchr(start, '\n', staged->text.used - offset);
+    if (end == NULL)
+      return hf_err(reterr, HF_EINTERNAL, NULL, "a line has no end");
+    hf_place place = {store->view.head + 1, (uint32_t)(at + offset), (uint32_t)(end - start), 1, 1};
+    if (hf_view_append(&store->view, &staged->attempt[i]->line, &place) != HF_OK)
+      return hf_err_nomem(reterr);
+    offset += place.line_bytes + 1;
+  }
+  store->part_end = at + offset;
+  store->part_end_seq = store->view.head;
+  return HF_OK;
+}
+
+/* The part is held. 1: appended; 0; negative: why not, nothing is decided by it yet. */
+static int append_held(hf_store *store, hf_staged *staged, uint64_t *ret_first, hf_error *reterr) {
+  uint64_t at = 0;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int status = judge(store, staged, reterr);
+  uint64_t first = store->view.head + 1;
+  int known = hf_part_end_of(store, store->part.tile, store->view.head, &at);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  size_t room = HF_TILE_RECORDS - (size_t)((first - 1) % HF_TILE_RECORDS);
+  if (status == HF_OK)
+    status = keep_undecided(staged, room, reterr);
+  if (status == HF_OK && staged->count > 0)
+    status = hf_blob_place_all(store, staged->attempt, staged->count, 0, reterr);
+  if (status == HF_OK && staged->count > 0 && !known)
+    status = hf_err(reterr, HF_EDAMAGED, store->path, "a record of the current tile is damaged");
+  if (status != HF_OK || staged->count == 0)
+    return status;
+  HF_PAUSE_AT(AFTER_ACQUIRE);
+  status = hf_part_append(store, at, staged->text.data, staged->text.used, staged->count == room,
+                          reterr);
+  if (status != HF_OK)
+    return status;
+  HF_PAUSE_AT(AFTER_LINK);
+  (void)pthread_mutex_lock(&store->view_mutex);
+  status = append_rows(store, staged, at, reterr);
+  store->view.stale |= status != HF_OK; /* it stands there all the same: read it again */
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  *ret_first = first;
+  return 1;
+}
+
+int hf_journal_append(hf_store *store, hf_staged *staged, int64_t deadline_ms,
+                      uint64_t *ret_first) {
+  hf_error error = HF_ERROR_INIT;
+  for (unsigned i = 0; i < HOLD_TRIES_MAX; i++) {
+    (void)pthread_mutex_lock(&store->view_mutex);
+    int status = hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, &error);
+    int stays = is_ours(store) || HF_PLANTED(IGNORE_MODE);
+    (void)pthread_mutex_unlock(&store->view_mutex);
+    if (status == HF_OK && !stays)
+      return 0; /* another turn, as the log says now */
+    if (status == HF_OK)
+      status = hold_part(store, deadline_ms, &error);
+    if (status == HOLD_HELD) {
+      int appended = append_held(store, staged, ret_first, &error);
+      unlock_part(store);
+      if (appended == HF_EUNSURE)
+        hf_attempts_decide_unsure(staged->attempt, staged->count, &error);
+      else if (appended < 0)
+        decide_all(staged, appended, &error);
+      return appended == 1;
+    }
+    if (status < 0 || status == HOLD_LATE) {
+      decide_all(staged, status < 0 ? status : HF_ELOCK, &error);
+      return 0;
+    }
+  }
+  (void)hf_err(&error, HF_ELOCK, NULL, "the current tile changes again and again; try again");
+  decide_all(staged, HF_ELOCK, &error);
+  return 0;
+}

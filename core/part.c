@@ -1,0 +1,346 @@
+#include "part.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "boot.h"
+#include "err.h"
+#include "file.h"
+#include "id.h"
+#include "journal.h"
+#include "log.h"
+#include "plant.h"
+#include "sys.h"
+#include "tile.h"
+
+#include "banned.h"
+
+enum { PART_SPACE_BYTES = 256 * 1024 }; /* is laid out ahead, so much at a time */
+
+static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
+static hf_part *list_head; /* under list_mutex */
+static pthread_once_t handlers_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void) {
+  (void)pthread_mutex_lock(&list_mutex);
+}
+
+static void after_fork_in_parent(void) {
+  (void)pthread_mutex_unlock(&list_mutex);
+}
+
+static void after_fork_in_child(void) {
+  for (hf_part *part = list_head; part != NULL; part = part->next)
+    hf_fd_cleanup(&part->fd);
+  (void)pthread_mutex_unlock(&list_mutex);
+}
+
+static void install_handlers(void) {
+  (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void hf_part_name(uint64_t tile, char *name) {
+  (void)snprintf(name, HF_TILE_NAME_BYTES, "%03llu/%llu.part",
+                 (unsigned long long)(tile / HF_TILES_PER_FOLDER), (unsigned long long)tile);
+}
+
+static int part_error(hf_error *reterr, int sys_errno, uint64_t tile, const char *what) {
+  char name[HF_TILE_NAME_BYTES];
+  hf_part_name(tile, name);
+  int status = hf_err_sys(reterr, HF_EIO, sys_errno, name, "%s", what);
+  hf_err_place_below(reterr, "tile");
+  return status;
+}
+
+/* ---- opening, closing ---- */
+
+/* No fork comes between the open and the note of it: no child has a descriptor that it does not
+ * know of. */
+static int open_listed(hf_store *store, uint64_t tile) {
+  char name[HF_TILE_NAME_BYTES];
+  hf_part *part = &store->part;
+  (void)pthread_once(&handlers_once, install_handlers);
+  hf_part_name(tile, name);
+  (void)pthread_mutex_lock(&store->part_mutex);
+  (void)pthread_mutex_lock(&list_mutex);
+  part->fd = hf_sys_openat(store->tile_fd, name, O_RDWR, 0);
+  int sys_errno = errno;
+  if (part->fd >= 0 && !part->is_listed) {
+    part->previous = NULL;
+    part->next = list_head;
+    if (list_head != NULL)
+      list_head->previous = part;
+    list_head = part;
+    part->is_listed = 1;
+  }
+  (void)pthread_mutex_unlock(&list_mutex);
+  (void)pthread_mutex_unlock(&store->part_mutex);
+  errno = sys_errno;
+  return part->fd >= 0 ? 0 : -1;
+}
+
+void hf_part_close(hf_store *store) {
+  (void)pthread_mutex_lock(&store->part_mutex);
+  hf_fd_cleanup(&store->part.fd); /* what it was written was flushed, or is answered as unknown */
+  store->part.proven = 0;
+  (void)pthread_mutex_unlock(&store->part_mutex);
+}
+
+void hf_part_forget(hf_store *store) {
+  hf_part *part = &store->part;
+  (void)pthread_mutex_lock(&list_mutex);
+  hf_fd_cleanup(&part->fd);
+  if (part->is_listed && part->next != NULL)
+    part->next->previous = part->previous;
+  if (part->is_listed && part->previous != NULL)
+    part->previous->next = part->next;
+  else if (part->is_listed)
+    list_head = part->next;
+  part->is_listed = 0;
+  (void)pthread_mutex_unlock(&list_mutex);
+}
+
+/* ---- making one ---- */
+
+/* The lines of the tile's records that are there already; `out` is its content. view_mutex is
+ * held. */
+static int copy_records(hf_store *store, uint64_t from, uint64_t to, hf_buf *out,
+                        hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_line line;
+  for (uint64_t seq = from; seq <= to; seq++) {
+    hf_row row;
+    int status = hf_view_row(&store->view, seq, &row, reterr);
+    if (status == HF_OK)
+      status = hf_log_load(store, seq, &row, &text, &line, reterr);
+    if (status != HF_OK)
+      return status;
+    if (hf_buf_add(out, text.data, text.used) != 0 || hf_buf_add_char(out, '\n') != 0)
+      return hf_err_nomem(reterr);
+  }
+  return HF_OK;
+}
+
+/* All that is there is durable and marked: what is appended behind it is marked as it comes. */
+static int content_of_new(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int status = hf_log_settle(store, reterr);
+  if (status == HF_OK && store->mark_length < store->view.head)
+    status = hf_log_extend_mark(store, reterr);
+  if (status == HF_OK && store->view.head / HF_TILE_RECORDS == tile)
+    status = copy_records(store, tile * HF_TILE_RECORDS + 1, store->view.head, out, reterr);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return status;
+}
+
+static int make(hf_store *store, uint64_t tile, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_autofd int folder_fd = -1;
+  char folder[HF_TILE_NAME_BYTES];
+  char name[HF_TILE_NAME_BYTES];
+  char staged[HF_ID_CHARS + 1];
+  hf_id id;
+  (void)snprintf(folder, sizeof folder, "%03llu", (unsigned long long)(tile / HF_TILES_PER_FOLDER));
+  hf_part_name(tile, name);
+  int status = content_of_new(store, tile, &text, reterr);
+  if (status == HF_OK)
+    status = hf_id_make(&id, reterr);
+  if (status == HF_OK)
+    status = hf_dir_make(store->tile_fd, folder, &folder_fd, NULL, reterr);
+  if (status != HF_OK)
+    return status;
+  hf_id_format(&id, staged);
+  status =
+      hf_file_create(store->stage_fd, staged, text.used > 0 ? text.data : "", text.used, 1, reterr);
+  if (status != HF_OK)
+    return status;
+  int failed = hf_sys_link(store->stage_fd, staged, store->tile_fd, name);
+  int sys_errno = errno;
+  (void)hf_sys_unlink(store->stage_fd, staged, 0);
+  if (failed != 0 && sys_errno != EEXIST)
+    return part_error(reterr, sys_errno, tile, "cannot be made");
+  status = hf_dir_fsync(folder_fd, "tile", reterr);
+  return status == HF_OK ? hf_dir_fsync(store->tile_fd, "tile", reterr) : status;
+}
+
+int hf_part_open(hf_store *store, uint64_t tile, hf_error *reterr) {
+  hf_part *part = &store->part;
+  struct stat st;
+  if (part->fd >= 0 && part->tile == tile)
+    return HF_OK;
+  hf_part_close(store);
+  if (open_listed(store, tile) != 0 && errno == ENOENT) {
+    int status = make(store, tile, reterr);
+    if (status != HF_OK)
+      return status;
+    (void)open_listed(store, tile);
+  }
+  if (part->fd < 0)
+    return part_error(reterr, errno, tile, "cannot be opened to append");
+  part->tile = tile;
+  if (hf_sys_fstat(part->fd, &st) != 0)
+    return part_error(reterr, errno, tile, "cannot be examined");
+  if (!S_ISREG(st.st_mode))
+    return hf_err(reterr, HF_EDAMAGED, store->path,
+                  "something stands in tile/ where the current tile must be; holdfast verify names "
+                  "it");
+  part->is = (hf_file_name){st.st_dev, st.st_ino};
+  return HF_OK;
+}
+
+int hf_part_is_named(hf_store *store, hf_error *reterr) {
+  char name[HF_TILE_NAME_BYTES];
+  struct stat st;
+  hf_part_name(store->part.tile, name);
+  if (hf_sys_fstatat(store->tile_fd, name, &st) != 0)
+    return errno == ENOENT ? 0 : part_error(reterr, errno, store->part.tile, "cannot be examined");
+  store->part.bytes = (uint64_t)st.st_size;
+  return st.st_dev == store->part.is.device && st.st_ino == store->part.is.inode;
+}
+
+/* ---- the tail ---- */
+
+/* Loose records of the tile, where journal mode begins, or begins again, within it, are copied to
+ * their places; the part's own are written with them, as they are. view_mutex is held. */
+static int copy_loose(hf_store *store, hf_error *reterr) {
+  hf_autobuf text = {0};
+  uint64_t first = store->part.tile * HF_TILE_RECORDS + 1;
+  int status = copy_records(store, first, store->view.head, &text, reterr);
+  if (status != HF_OK)
+    return status;
+  if (hf_sys_pwrite_full(store->part.fd, text.data, text.used, 0) != 0)
+    return part_error(reterr, errno, store->part.tile, "cannot be written");
+  if (store->part.bytes < text.used)
+    store->part.bytes = text.used;
+  return HF_OK;
+}
+
+/* Is there a loose record in the tile? *ret_last: the last one is loose, so that nothing was
+ * appended behind it yet. view_mutex is held. */
+static int has_loose(hf_store *store, int *ret_last) {
+  int has = 0;
+  *ret_last = 0;
+  for (uint64_t seq = store->part.tile * HF_TILE_RECORDS + 1; seq <= store->view.head; seq++) {
+    *ret_last = seq > store->view.base && !hf_view_row_in_memory(&store->view, seq)->in_tile;
+    has |= *ret_last;
+  }
+  return has;
+}
+
+static int rewrite(hf_store *store, uint64_t from, uint64_t end, hf_error *reterr) {
+  hf_autobuf text = {0};
+  size_t count = (size_t)(end - from);
+  if (count == 0)
+    return HF_OK;
+  if (hf_buf_reserve(&text, count) != 0)
+    return hf_err_nomem(reterr);
+  if (hf_sys_pread_full(store->part.fd, text.data, count, (off_t)from) != (ssize_t)count ||
+      hf_sys_pwrite_full(store->part.fd, text.data, count, (off_t)from) != 0)
+    return part_error(reterr, errno, store->part.tile, "cannot be written anew");
+  return HF_OK;
+}
+
+static int cut(hf_store *store, uint64_t end, hf_error *reterr) {
+  if (store->part.bytes > end && hf_sys_ftruncate(store->part.fd, end) != 0)
+    return part_error(reterr, errno, store->part.tile, "cannot be cut behind its last record");
+  store->part.bytes = end;
+  return HF_OK;
+}
+
+/* view_mutex is held. */
+static int prove(hf_store *store, uint64_t torn, hf_error *reterr) {
+  uint64_t from = 0;
+  uint64_t end = 0;
+  uint64_t head = store->view.head;
+  uint64_t before = store->part.tile * HF_TILE_RECORDS; /* the seq before its first */
+  uint64_t marked = store->mark_length < head ? store->mark_length : head;
+  if (!hf_part_end_of(store, store->part.tile, head, &end) ||
+      (marked > before && !hf_part_end_of(store, store->part.tile, marked, &from)))
+    return HF_OK; /* damaged: nothing is appended to it */
+  int this_boot = hf_boot_is_told(store, reterr);
+  int status = this_boot < 0 ? this_boot : HF_OK;
+  int is_last = 0;
+  if (status == HF_OK && has_loose(store, &is_last) && (is_last || !this_boot))
+    status = copy_loose(store, reterr);
+  if (status == HF_OK && !store->part.proven)
+    status = rewrite(store, from, end, reterr);
+  if (HF_PLANTED(JOURNAL_TORN_TAIL)) {
+    store->part_end = end + torn;
+    store->part_end_seq = head;
+  } else if (status == HF_OK && (torn > 0 || !this_boot))
+    status = cut(store, end, reterr);
+  if (status == HF_OK && !this_boot)
+    status = hf_journal_settle(store, reterr);
+  return status == HF_OK && !this_boot ? hf_boot_tell(store, reterr) : status;
+}
+
+/* Is the last record one of the part's? It is a loose one where journal mode begins, or begins
+ * again, within a tile. view_mutex is held. */
+static int ends_in_part(hf_store *store) {
+  uint64_t head = store->view.head;
+  return head == store->part.tile * HF_TILE_RECORDS ||
+         (head > store->view.base && hf_view_row_in_memory(&store->view, head)->in_tile);
+}
+
+int hf_part_prove(hf_store *store, uint64_t torn, hf_error *reterr) {
+  int status = HF_OK;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  if (!store->part.proven || torn > 0 || !ends_in_part(store))
+    status = prove(store, torn, reterr);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  store->part.proven = status == HF_OK;
+  return status;
+}
+
+/* ---- appending ---- */
+
+/* With space behind it, where there is none left. */
+static int write_spaced(hf_part *part, const char *lines, size_t bytes, uint64_t at,
+                        hf_error *reterr) {
+  hf_autobuf text = {0};
+  size_t space = PART_SPACE_BYTES - (size_t)((at + bytes) % PART_SPACE_BYTES);
+  if (hf_buf_reserve(&text, bytes + space) != 0)
+    return hf_err_nomem(reterr);
+  memcpy(text.data, lines, bytes);
+  memset(text.data + bytes, 0, space);
+  if (hf_sys_pwrite_full(part->fd, text.data, bytes + space, (off_t)at) == 0) {
+    part->bytes = at + bytes + space;
+    return HF_OK;
+  }
+  /* a disk that is nearly full */
+  if (hf_sys_ftruncate(part->fd, at + bytes) != 0 ||
+      hf_sys_pwrite_full(part->fd, lines, bytes, (off_t)at) != 0)
+    return part_error(reterr, errno, part->tile, "cannot be appended to");
+  part->bytes = at + bytes;
+  return HF_OK;
+}
+
+static int write_lines(hf_part *part, const char *lines, size_t bytes, int is_full, uint64_t at,
+                       hf_error *reterr) {
+  if (!is_full && at + bytes > part->bytes)
+    return write_spaced(part, lines, bytes, at, reterr);
+  if (hf_sys_pwrite_full(part->fd, lines, bytes, (off_t)at) != 0 ||
+      (is_full && part->bytes > at + bytes && hf_sys_ftruncate(part->fd, at + bytes) != 0))
+    return part_error(reterr, errno, part->tile, "cannot be appended to");
+  if (is_full)
+    part->bytes = at + bytes;
+  return HF_OK;
+}
+
+int hf_part_append(hf_store *store, uint64_t at, const char *lines, size_t bytes, int is_full,
+                   hf_error *reterr) {
+  hf_part *part = &store->part;
+  int status = write_lines(part, lines, bytes, is_full, at, reterr);
+  if (status == HF_OK)
+    return HF_OK;
+  /* what was written of it is no record: it is cut off now, or else by whoever appends next */
+  part->bytes = at;
+  part->proven = 0;
+  return hf_sys_ftruncate(part->fd, at) == 0 ? status : HF_EUNSURE;
+}

@@ -1,0 +1,102 @@
+/* The tile that journal mode appends to: its span, as far as it is one. */
+#include <stdio.h>
+#include <string.h>
+
+#include "boot.h"
+#include "err.h"
+#include "verify.h"
+
+#include "banned.h"
+
+/* So many records of the tile the mark covers. */
+static size_t count_by_mark(const hf_verify_work *work, uint64_t tile) {
+  uint64_t before = tile * HF_TILE_RECORDS;
+  if (work->log_mark.length <= before)
+    return 0;
+  uint64_t count = work->log_mark.length - before;
+  return count < HF_TILE_RECORDS ? (size_t)count : HF_TILE_RECORDS;
+}
+
+/* Whole lines from the beginning on; *ret_end: where they end. */
+static size_t count_whole(const hf_buf *text, size_t *ret_end) {
+  size_t count = 0;
+  size_t at = 0;
+  while (at < text->used && count < HF_TILE_RECORDS) {
+    const char *end = memchr(text->data + at, '\n', text->used - at);
+    if (end == NULL || !hf_line_is_whole(text->data + at, (size_t)(end - text->data) - at))
+      break;
+    at = (size_t)(end - text->data) + 1;
+    count++;
+  }
+  *ret_end = at;
+  return count;
+}
+
+static void say_torn(hf_verify_work *work, const hf_span *span, size_t bytes) {
+  if (work->part_said == span->first)
+    return;
+  work->part_said = span->first;
+  hf_verify_say(work, HF_SAY_REMARK, "leftover", 0, span->path,
+                "%zu bytes stand behind its last record, which are none: a writer was ended before "
+                "it was done, and had no answer; whoever saves next cuts them off",
+                bytes);
+}
+
+/* What the mark covers is there, or is damaged; what stands behind, as far as it is whole, counts
+ * as well. */
+static int measure(hf_verify_work *work, uint64_t tile, hf_span *span) {
+  size_t end = 0;
+  size_t by_mark = count_by_mark(work, tile);
+  size_t used = span->text.used;
+  while (used > 0 && span->text.data[used - 1] == '\0')
+    used--;
+  span->text.used = used;
+  size_t whole = count_whole(&span->text, &end);
+  size_t next = hf_seqs_find(&work->names, span->first + whole);
+  /* behind a change of mode the records are loose again */
+  if (next < work->names.count && work->names.at[next] - span->first < by_mark)
+    by_mark = (size_t)(work->names.at[next] - span->first);
+  if (whole >= by_mark) {
+    if (used > end)
+      say_torn(work, span, used - end);
+    span->text.used = end;
+    span->count = whole;
+    hf_found_scan(span->text.data, end, &span->found);
+  } else {
+    hf_found_scan(span->text.data, used, &span->found);
+    size_t total = hf_found_total(&span->found);
+    span->count = total > by_mark && total <= HF_TILE_RECORDS && span->found.count > 0 &&
+                          span->found.ends_in_newline
+                      ? total
+                      : by_mark;
+  }
+  if (span->count > 0)
+    hf_found_place(span->text.data, &span->found, span->count, &span->lines);
+  return span->count > 0;
+}
+
+int hf_span_read_part(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *reterr) {
+  uint64_t tile = hf_tile_of(seq);
+  if (work->shared || work->tile_fd < 0)
+    return 0;
+  hf_part_name(tile, span->name);
+  hf_span_begin(span, tile * HF_TILE_RECORDS + 1, "tile");
+  span->in_tile = span->in_part = 1;
+  span->from = (size_t)(seq - span->first);
+  int is = hf_verify_read(work->tile_fd, "tile", span->name, &span->text, &span->too_long,
+                          &span->unreadable, reterr);
+  if (is < 0)
+    return is;
+  span->is = (hf_kind_of_name)is;
+  if (is == HF_NAME_ABSENT)
+    return 0;
+  if (is == HF_NAME_FILE && !span->unreadable)
+    return measure(work, tile, span) && span->count > span->from;
+  span->count = count_by_mark(work, tile);
+  if (span->count <= span->from)
+    return 0;
+  hf_span_lose_all(span, span->unreadable ? "unreadable" : "missing",
+                   span->unreadable ? "the disk answers EIO"
+                                    : "something that is no file stood in the place of its tile");
+  return 1;
+}
