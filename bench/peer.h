@@ -31,7 +31,9 @@ typedef struct hf_bench_peer {
 } hf_bench_peer;
 
 extern const hf_bench_peer hf_bench_holdfast;
+extern const hf_bench_peer hf_bench_journal; /* Holdfast in journal mode */
 extern const hf_bench_peer hf_bench_sqlite;
+extern const hf_bench_peer hf_bench_lmdb;
 
 /* Where the group comes from: 0 the caller gives it, as SQLite's caller does; 1 Holdfast makes it
  * from the document's /comparison_group, which is what it does by default. Set before the first

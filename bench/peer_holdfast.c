@@ -108,7 +108,8 @@ static void holdfast_close(void **state) {
   *state = NULL;
 }
 
-static int holdfast_prepare(const char *folder, uint64_t history, int singly, char *error) {
+static int prepare(const char *folder, const char *mode, uint64_t history, int singly,
+                   char *error) {
   hf_error e = HF_ERROR_INIT;
   if (load_config(error) != 0)
     return -1;
@@ -117,16 +118,29 @@ static int holdfast_prepare(const char *folder, uint64_t history, int singly, ch
   if (hf_init(folder, &options, NULL, &e) != HF_OK) {
     return failed("init", &e, error);
   }
-  if (history == 0) {
-    return 0;
-  }
   hf_store *store = NULL;
   if (hf_open(folder, &with_config, &store, &e) != HF_OK) {
     return failed("open", &e, error);
   }
+  if (mode != NULL) {
+    hf_set_locker_options set = {.timeout_ms = -1, .mode = mode};
+    uint64_t seq = 0;
+    if (hf_set_locker(store, "flock", &set, &seq, &e) < 0) {
+      hf_close(&store);
+      return failed("locker set", &e, error);
+    }
+  }
   int result = singly ? fill_singly(store, history, error) : fill(store, history, error);
   hf_close(&store);
   return result;
+}
+
+static int holdfast_prepare(const char *folder, uint64_t history, int singly, char *error) {
+  return prepare(folder, NULL, history, singly, error);
+}
+
+static int journal_prepare(const char *folder, uint64_t history, int singly, char *error) {
+  return prepare(folder, "journal", history, singly, error);
 }
 
 static int holdfast_save(void *state, const hf_bench_document *document, char *error) {
@@ -158,6 +172,13 @@ static int holdfast_count(const char *folder, uint64_t *ret_count, char *error) 
   return status == HF_OK ? 0 : failed("head", &e, error);
 }
 
+/* The record that set the mode is none of the documents. */
+static int journal_count(const char *folder, uint64_t *ret_count, char *error) {
+  int result = holdfast_count(folder, ret_count, error);
+  *ret_count -= result == 0;
+  return result;
+}
+
 const hf_bench_peer hf_bench_holdfast = {
     .name = "holdfast",
     .one_handle = 1,
@@ -166,4 +187,14 @@ const hf_bench_peer hf_bench_holdfast = {
     .close = holdfast_close,
     .save = holdfast_save,
     .count = holdfast_count,
+};
+
+const hf_bench_peer hf_bench_journal = {
+    .name = "journal",
+    .one_handle = 1,
+    .prepare = journal_prepare,
+    .open = holdfast_open,
+    .close = holdfast_close,
+    .save = holdfast_save,
+    .count = journal_count,
 };

@@ -1,14 +1,17 @@
 #include "commit.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "blob.h"
 #include "clock.h"
 #include "err.h"
+#include "journal.h"
 #include "turn.h"
 
 #include "banned.h"
 
+enum { GATHER_LOOKS = 8, SAVERS_FADE = 16 };
 enum { COMMIT_BYTES_MAX = 4 * 1024 * 1024 }; /* of documents in one file; one alone may be longer */
 
 static void enqueue(hf_store *store, hf_attempt *attempt) {
@@ -109,19 +112,51 @@ static void wait_for_leader(hf_store *store, hf_attempt *attempt) {
   }
 }
 
+static size_t count_queued(const hf_store *store, size_t enough) {
+  size_t count = 0;
+  for (const hf_attempt *one = store->queue_first; one != NULL && count < enough; one = one->next)
+    count++;
+  return count;
+}
+
+/* At the end of a turn: those who get an answer now, and those who wait, all save at once.
+ * queue_mutex is held. */
+static void note_savers(hf_store *store) {
+  unsigned savers = atomic_load(&store->savers);
+  unsigned peak = store->savers_peak - store->savers_peak / SAVERS_FADE;
+  store->savers_peak = savers > peak ? savers : peak;
+}
+
+/* Where a flush takes long it is put off a little, for the threads that come back from the last
+ * one: one flush more would cost them more. queue_mutex is held, and released meanwhile. */
+static void gather_queue(hf_store *store) {
+  int64_t pause_us = 0;
+  size_t enough = store->savers_peak < HF_BATCH_MAX ? store->savers_peak : HF_BATCH_MAX;
+  if (enough < 2 || !hf_journal_gathers(store, &pause_us))
+    return;
+  struct timespec pause = {0, (long)pause_us * 1000};
+  for (int i = 0; i < GATHER_LOOKS && count_queued(store, enough) < enough; i++) {
+    (void)pthread_mutex_unlock(&store->queue_mutex);
+    (void)nanosleep(&pause, NULL);
+    (void)pthread_mutex_lock(&store->queue_mutex);
+  }
+}
+
 /* Takes the queue's front and commits it. queue_mutex is held, and released meanwhile. */
 static void lead_once(hf_store *store) {
   hf_attempt *taken[HF_BATCH_MAX];
   size_t count = 0;
+  store->has_leader = 1;
+  gather_queue(store);
   while (store->queue_first != NULL && count < HF_BATCH_MAX) {
     hf_attempt *attempt = store->queue_first;
     remove_from_queue(store, attempt);
     taken[count++] = attempt;
   }
-  store->has_leader = 1;
   (void)pthread_mutex_unlock(&store->queue_mutex);
   lead(store, taken, count);
   (void)pthread_mutex_lock(&store->queue_mutex);
+  note_savers(store);
   store->has_leader = 0;
   for (size_t i = 0; i < count; i++) {
     taken[i]->done = 1;

@@ -61,9 +61,17 @@ static int lock_part(hf_store *store, int64_t deadline_ms, hf_error *reterr) {
   return 0;
 }
 
+/* Without it nothing can be said of what it held and the mark does not cover: read anew. */
+static void drop_part(hf_store *store) {
+  hf_part_close(store);
+  (void)pthread_mutex_lock(&store->view_mutex);
+  store->view.stale |= store->view.head > store->durable_head;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+}
+
 static void unlock_part(hf_store *store) {
   if (store->part.fd >= 0 && hf_sys_flock(store->part.fd, LOCK_UN) != 0)
-    hf_part_close(store); /* which ends it, too */
+    drop_part(store); /* which ends it, too */
 }
 
 /* Is the store still in journal mode under this turn's locker? view_mutex is held. */
@@ -75,11 +83,14 @@ static int is_ours(const hf_store *store) {
 static int read_to_end(hf_store *store, uint64_t *ret_torn, hf_error *reterr) {
   *ret_torn = 0;
   (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t before = store->view.head;
   int status = hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, reterr);
   if (status == HF_OK && hf_tile_of(store->view.head + 1) == store->part.tile) {
     int got = hf_part_read(store, store->part.fd, UINT64_MAX, 0, ret_torn, reterr);
     status = got < 0 ? got : HF_OK;
   }
+  if (store->view.head != before)
+    store->others_seen_at = store->view.head;
   (void)pthread_mutex_unlock(&store->view_mutex);
   return status;
 }
@@ -109,8 +120,13 @@ static int hold_part(hf_store *store, int64_t deadline_ms, hf_error *reterr) {
   uint64_t torn = 0;
   (void)pthread_mutex_lock(&store->view_mutex);
   uint64_t tile = hf_tile_of(store->view.head + 1);
+  /* what was read of another part, and not flushed yet, is, before that one is closed */
+  int status = store->part.fd < 0 || store->part.tile == tile || HF_PLANTED(JOURNAL_NEXT_TILE_EARLY)
+                   ? HF_OK
+                   : hf_journal_settle(store, reterr);
   (void)pthread_mutex_unlock(&store->view_mutex);
-  int status = hf_part_open(store, tile, reterr);
+  if (status == HF_OK)
+    status = hf_part_open(store, tile, reterr);
   if (status != HF_OK)
     return status;
   int locked = lock_part(store, deadline_ms, reterr);
@@ -118,7 +134,7 @@ static int hold_part(hf_store *store, int64_t deadline_ms, hf_error *reterr) {
     return locked < 0 ? locked : HOLD_LATE;
   int is_named = hf_part_is_named(store, reterr);
   if (is_named != 1) {
-    hf_part_close(store);
+    drop_part(store);
     return is_named < 0 ? is_named : HOLD_AGAIN;
   }
   status = read_to_end(store, &torn, reterr);
@@ -173,8 +189,9 @@ static int keep_undecided(hf_staged *staged, size_t room, hf_error *reterr) {
   return hf_journal_encode(staged, reterr);
 }
 
-/* The view learns what was appended at `at`. */
-static int append_rows(hf_store *store, const hf_staged *staged, uint64_t at, hf_error *reterr) {
+/* The view learns what was appended at `at`; a thread that flushes may have read it already. */
+static int append_rows(hf_store *store, const hf_staged *staged, uint64_t first, uint64_t at,
+                       hf_error *reterr) {
   size_t offset = 0;
   if (hf_view_reserve(&store->view, staged->count) != HF_OK)
     return hf_err_nomem(reterr);
@@ -183,13 +200,16 @@ static int append_rows(hf_store *store, const hf_staged *staged, uint64_t at, hf
     const char *end = memchr(start, '\n', staged->text.used - offset);
     if (end == NULL)
       return hf_err(reterr, HF_EINTERNAL, NULL, "a line has no end");
-    hf_place place = {store->view.head + 1, (uint32_t)(at + offset), (uint32_t)(end - start), 1, 1};
-    if (hf_view_append(&store->view, &staged->attempt[i]->line, &place) != HF_OK)
+    hf_place place = {first + i, (uint32_t)(at + offset), (uint32_t)(end - start), 1, 1};
+    if (store->view.head == first + i - 1 &&
+        hf_view_append(&store->view, &staged->attempt[i]->line, &place) != HF_OK)
       return hf_err_nomem(reterr);
     offset += place.line_bytes + 1;
   }
-  store->part_end = at + offset;
-  store->part_end_seq = store->view.head;
+  if (store->view.head == first + staged->count - 1) {
+    store->part_end = at + offset;
+    store->part_end_seq = store->view.head;
+  }
   return HF_OK;
 }
 
@@ -217,7 +237,9 @@ static int append_held(hf_store *store, hf_staged *staged, uint64_t *ret_first, 
     return status;
   HF_PAUSE_AT(AFTER_LINK);
   (void)pthread_mutex_lock(&store->view_mutex);
-  status = append_rows(store, staged, at, reterr);
+  status = append_rows(store, staged, first, at, reterr);
+  store->append_cycle = store->append_first != 0 ? first - store->append_first : 0;
+  store->append_first = first;
   store->view.stale |= status != HF_OK; /* it stands there all the same: read it again */
   (void)pthread_mutex_unlock(&store->view_mutex);
   *ret_first = first;
@@ -229,7 +251,10 @@ int hf_journal_append(hf_store *store, hf_staged *staged, int64_t deadline_ms,
   hf_error error = HF_ERROR_INIT;
   for (unsigned i = 0; i < HOLD_TRIES_MAX; i++) {
     (void)pthread_mutex_lock(&store->view_mutex);
-    int status = hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, &error);
+    /* nothing is made, or appended, without a look at the log; an open part is looked at anyway */
+    int is_open = i == 0 && store->part.fd >= 0 && store->view.head > 0 &&
+                  store->part.tile == hf_tile_of(store->view.head + 1);
+    int status = is_open ? HF_OK : hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, &error);
     int stays = is_ours(store) || HF_PLANTED(IGNORE_MODE);
     (void)pthread_mutex_unlock(&store->view_mutex);
     if (status == HF_OK && !stays)

@@ -18,6 +18,10 @@ int hf_journal_append(hf_store *store, hf_staged *staged, int64_t deadline_ms, u
 /* After the lock was given back: waits until they are durable, and decides them. */
 void hf_journal_finish(hf_store *store, hf_staged *staged, uint64_t first);
 
+/* Is the store in journal mode, and does a flush take so long that it pays to put it off for
+ * others? *ret_pause_us: a few of these. */
+int hf_journal_gathers(hf_store *store, int64_t *ret_pause_us);
+
 /* Makes what the view has read of the open part durable, and marks it. view_mutex is held. */
 int hf_journal_settle(hf_store *store, hf_error *reterr);
 

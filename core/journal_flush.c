@@ -19,7 +19,14 @@
 enum {
   SHARE_FLUSH_US_MIN = 100, /* a flush that takes less is not worth waiting for */
   SHARE_LOOKS = 8,          /* while another flushes, so many looks in the time of one */
+  ALONE_RECORDS = 64,       /* of one's own in a row */
   SHARE_FLUSHES_MAX = 8,    /* that are waited for: then he who flushes may be stopped */
+  SHARE_PAUSE_NS_MAX = 10000000,
+  GATHER_FLUSH_US_MIN = 400, /* a shorter one is not put off */
+  GATHER_PART = 3,           /* of its time, at most */
+  GATHER_LOOKS = 32,
+  GATHER_PAUSE_US_MAX = 2000,
+  FLUSHES_MAX = 4, /* of one's own: the first covers what was appended before it */
 };
 
 static int64_t now_us(void) {
@@ -28,14 +35,34 @@ static int64_t now_us(void) {
   return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* What one flush covers. */
+typedef struct covered {
+  uint64_t opening; /* of the part; another one has a descriptor of its own */
+  uint64_t end;     /* its last record, as far as it was read */
+} covered;
+
+/* Reads what was appended to the open part. view_mutex is held. */
+static int look(hf_store *store, int reads, covered *ret_covered, hf_error *reterr) {
+  hf_view *view = &store->view;
+  int got = 0;
+  (void)pthread_mutex_lock(&store->part_mutex);
+  uint64_t tile_end = (store->part.tile + 1) * HF_TILE_RECORDS;
+  if (reads && store->part.fd >= 0 && hf_tile_of(view->head + 1) == store->part.tile)
+    got = hf_part_read(store, store->part.fd, UINT64_MAX, 0, NULL, reterr);
+  *ret_covered = (covered){store->part.opening, view->head < tile_end ? view->head : tile_end};
+  (void)pthread_mutex_unlock(&store->part_mutex);
+  return got < 0 ? got : HF_OK;
+}
+
 /* A descriptor whose flush failed is not used again: the kernel tells of an error once, and what it
- * did not write stays as if it were written. view_mutex is held, or nobody else reads. */
-static int flush(hf_store *store, hf_error *reterr) {
-  int status = HF_OK;
+ * did not write stays as if it were written. 1; 0: another part is open by now (what this one held
+ * was made durable before it was left, or its flush failed); negative. */
+static int flush(hf_store *store, const covered *what, hf_error *reterr) {
+  int status = 1;
   int64_t began_us = now_us();
   (void)pthread_mutex_lock(&store->part_mutex);
-  if (store->part.fd < 0)
-    status = hf_err(reterr, HF_EIO, "tile", "the current tile could not be made durable before");
+  if (store->part.opening != what->opening || store->part.fd < 0)
+    status = 0;
   else if (hf_sys_fdatasync(store->part.fd) != 0) {
     status = hf_err_sys(reterr, HF_EIO, errno, "tile", "fdatasync of the current tile failed");
     hf_fd_cleanup(&store->part.fd);
@@ -46,45 +73,81 @@ static int flush(hf_store *store, hf_error *reterr) {
   return status;
 }
 
-/* The last record that the open part holds, as far as it was read. view_mutex is held. */
-static uint64_t end_of_part(const hf_store *store) {
-  uint64_t end = (store->part.tile + 1) * HF_TILE_RECORDS;
-  return store->view.head < end ? store->view.head : end;
-}
-
 /* view_mutex is held. */
-static int flushed(hf_store *store, uint64_t end, int status, hf_error *reterr) {
-  if (status == HF_OK)
-    status = hf_log_mark_journal(store, end, reterr);
-  else
-    store->view.stale = 1;
-  if (status == HF_OK && store->durable_head < end)
-    store->durable_head = end;
+static int note(hf_store *store, const covered *what, int done, hf_error *reterr) {
+  store->view.stale |= done < 0;
+  if (done != 1)
+    return done < 0 ? done : HF_OK;
+  int status = hf_log_mark_journal(store, what->end, reterr);
+  if (status == HF_OK && store->durable_head < what->end)
+    store->durable_head = what->end;
+  if (status == HF_OK && store->own_flushed < what->end)
+    store->own_flushed = what->end;
   return status;
 }
 
 int hf_journal_settle(hf_store *store, hf_error *reterr) {
-  uint64_t end = end_of_part(store);
-  if (store->part_end_seq < end)
-    end = store->part_end_seq;
-  if (store->durable_head >= end)
+  covered what;
+  (void)look(store, 0, &what, NULL);
+  if (store->part_end_seq < what.end)
+    what.end = store->part_end_seq;
+  if (store->durable_head >= what.end)
     return HF_OK;
-  return flushed(store, end, flush(store, reterr), reterr);
+  int done = flush(store, &what, reterr);
+  if (done == 0)
+    done = hf_err(reterr, HF_EIO, "tile", "the current tile could not be made durable before");
+  return note(store, &what, done, reterr);
+}
+
+/* Nobody else has appended for a while: there is no flush to share. view_mutex is held. */
+static int is_alone(const hf_store *store) {
+  return store->view.head - store->others_seen_at >= ALONE_RECORDS;
+}
+
+int hf_journal_gathers(hf_store *store, int64_t *ret_pause_us) {
+  int64_t flush_us = atomic_load(&store->flush_us); /* of this mode alone */
+  *ret_pause_us = flush_us / GATHER_LOOKS;
+  if (*ret_pause_us > GATHER_PAUSE_US_MAX)
+    *ret_pause_us = GATHER_PAUSE_US_MAX;
+  return flush_us >= GATHER_FLUSH_US_MIN;
+}
+
+/* A flush that takes long is put off a little for other processes that come back from the last one:
+ * as many as have appended between two appends of ours. (Threads of this one wait in its queue.) */
+static void gather(hf_store *store) {
+  int64_t pause_us = 0;
+  int64_t flush_us = atomic_load(&store->flush_us);
+  int64_t until_us = now_us() + flush_us / GATHER_PART;
+  if (atomic_load(&store->savers) > 1 || !hf_journal_gathers(store, &pause_us))
+    return;
+  struct timespec pause = {0, (long)pause_us * 1000};
+  (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t wanted = store->append_cycle <= HF_TILE_RECORDS ? store->append_cycle : 0;
+  while (wanted > 1 && !is_alone(store) && now_us() < until_us) {
+    covered what;
+    int status = look(store, 1, &what, NULL);
+    uint64_t there = what.end > store->durable_head ? what.end - store->durable_head : 0;
+    if (status != HF_OK || there >= wanted || what.end % HF_TILE_RECORDS == 0)
+      break;
+    (void)pthread_mutex_unlock(&store->view_mutex);
+    (void)nanosleep(&pause, NULL);
+    (void)pthread_mutex_lock(&store->view_mutex);
+  }
+  (void)pthread_mutex_unlock(&store->view_mutex);
 }
 
 /* What others have appended meanwhile is read first: the flush is for them, too. */
 static int flush_for_all(hf_store *store, hf_error *reterr) {
+  covered what;
+  gather(store);
   (void)pthread_mutex_lock(&store->view_mutex);
-  int got = 0;
-  if (hf_tile_of(store->view.head + 1) == store->part.tile)
-    got = hf_part_read(store, store->part.fd, UINT64_MAX, 0, NULL, reterr);
-  uint64_t end = end_of_part(store);
+  int status = look(store, !is_alone(store), &what, reterr);
   if (HF_PLANTED(JOURNAL_MARK_EARLY))
-    (void)hf_log_mark_journal(store, end, NULL);
+    (void)hf_log_mark_journal(store, what.end, NULL);
   (void)pthread_mutex_unlock(&store->view_mutex);
-  int status = got < 0 ? got : flush(store, reterr);
+  int done = status == HF_OK ? flush(store, &what, reterr) : status;
   (void)pthread_mutex_lock(&store->view_mutex);
-  status = flushed(store, end, status, reterr);
+  status = note(store, &what, done, reterr);
   (void)pthread_mutex_unlock(&store->view_mutex);
   return status;
 }
@@ -92,52 +155,72 @@ static int flush_for_all(hf_store *store, hf_error *reterr) {
 /* Another process flushes: it may be for us. */
 static void wait_for_other(int64_t flush_us) {
   struct timespec pause = {0, (long)(flush_us / SHARE_LOOKS) * 1000};
-  if (pause.tv_nsec > 10000000)
-    pause.tv_nsec = 10000000;
+  if (pause.tv_nsec > SHARE_PAUSE_NS_MAX)
+    pause.tv_nsec = SHARE_PAUSE_NS_MAX;
   (void)nanosleep(&pause, NULL);
+}
+
+/* 1: the mark covers `last`; *ret_alone. Negative: it cannot be looked at. */
+static int is_marked(hf_store *store, uint64_t last, int *ret_alone, hf_error *reterr) {
+  uint64_t marked = 0;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int status = HF_OK;
+  *ret_alone = is_alone(store);
+  if (store->durable_head >= last)
+    marked = last;
+  else if (!*ret_alone)
+    status = hf_log_look_at_mark(store, &marked, reterr);
+  if (status == HF_OK && marked >= last && store->durable_head < last)
+    store->durable_head = last;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return status == HF_OK ? marked >= last : status;
 }
 
 /* HF_OK: the mark covers `last`. */
 static int wait_until_durable(hf_store *store, uint64_t last, hf_error *reterr) {
   int64_t began_us = now_us();
-  for (;;) {
-    uint64_t marked = 0;
-    (void)pthread_mutex_lock(&store->view_mutex);
-    int status = hf_log_look_at_mark(store, &marked, reterr);
-    if (status == HF_OK && marked >= last && store->durable_head < last)
-      store->durable_head = last;
-    (void)pthread_mutex_unlock(&store->view_mutex);
-    if (status != HF_OK || marked >= last)
-      return status;
+  for (int flushes = 0; flushes < FLUSHES_MAX;) {
+    int alone = 0;
+    int marked = is_marked(store, last, &alone, reterr);
+    if (marked != 0)
+      return marked < 0 ? marked : HF_OK;
     int64_t flush_us = atomic_load(&store->flush_us);
-    int is_lock = hf_log_mark_lock(store, LOCK_EX);
-    if (!is_lock && flush_us >= SHARE_FLUSH_US_MIN &&
+    int is_lock = !alone && hf_log_mark_lock(store, LOCK_EX);
+    if (!alone && !is_lock && flush_us >= SHARE_FLUSH_US_MIN &&
         now_us() - began_us < flush_us * SHARE_FLUSHES_MAX) {
       wait_for_other(flush_us);
       continue;
     }
-    status = flush_for_all(store, reterr);
+    int status = flush_for_all(store, reterr);
     if (is_lock)
       (void)hf_log_mark_lock(store, LOCK_UN);
-    if (status != HF_OK || store->durable_head >= last)
+    if (status != HF_OK)
       return status;
+    flushes++;
   }
+  return hf_err(reterr, HF_EIO, "tile", "what was appended is not there any more");
 }
 
-/* The mark may have been raised by another, whose flush knows nothing of an error of ours: what was
- * appended must stand there still. */
+/* Where the mark was raised by another process, whose flush knows nothing of an error of ours: what
+ * was appended must stand there still. (After a flush of our own it does: the kernel would have
+ * told of an error in between.) */
 static int stands_there(hf_store *store, const hf_staged *staged, uint64_t first) {
-  hf_autobuf there = {0};
-  hf_row row;
-  (void)pthread_mutex_lock(&store->view_mutex);
-  int known = store->view.head >= first + staged->count - 1 &&
-              hf_view_row(&store->view, first, &row, NULL) == HF_OK && row.in_tile;
-  (void)pthread_mutex_unlock(&store->view_mutex);
-  size_t bytes = staged->text.used;
-  return known && store->part.fd >= 0 && hf_buf_reserve(&there, bytes) == 0 &&
-         hf_sys_pread_full(store->part.fd, there.data, bytes, (off_t)row.offset) ==
-             (ssize_t)bytes &&
-         memcmp(there.data, staged->text.data, bytes) == 0;
+  hf_autobuf text = {0};
+  hf_line line;
+  for (size_t i = 0; i < staged->count; i++) {
+    hf_row row;
+    (void)pthread_mutex_lock(&store->view_mutex);
+    int own = store->own_flushed >= first + staged->count - 1;
+    int known = !own && store->view.head >= first + i &&
+                hf_view_row(&store->view, first + i, &row, NULL) == HF_OK;
+    (void)pthread_mutex_unlock(&store->view_mutex);
+    if (own)
+      return 1;
+    if (!known || memcmp(&row.id, &staged->attempt[i]->line.id, sizeof row.id) != 0 ||
+        hf_log_load(store, first + i, &row, &text, &line, NULL) != HF_OK)
+      return 0;
+  }
+  return 1;
 }
 
 void hf_journal_finish(hf_store *store, hf_staged *staged, uint64_t first) {

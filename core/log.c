@@ -24,6 +24,7 @@ enum {
   FORGET_BACKOFF_BASE_US = 2000,
   FORGET_BACKOFF_CAP_US = 500000,
   FORGET_WAIT_MS = 5000,
+  JOURNAL_LOOK_EVERY = 16, /* records: there it is spared for its time alone, and index files wait */
   STALE_TRIES_MAX = 3, /* a writer tells its boot once */
   PILE_FILES_MAX = 32,
   PILE_BYTES = 4 * 1024 * 1024, /* that are in memory at once; one file more may come on top */
@@ -308,13 +309,16 @@ static int look_by_names(hf_store *store, uint64_t *tiles, hf_error *reterr) {
   return got;
 }
 
-/* On a shared filesystem a look at tile/mark is a request of its own, and spared where log/mark
- * tells that nothing is new: who packs a tile makes log/mark durable over it before tile/mark tells
+/* On a shared filesystem a look at tile/mark is a request of its own, and in journal mode one of few
+ * calls. It is spared where log/mark tells that nothing is new: who packs a tile makes log/mark durable over it before tile/mark tells
  * of it, so tile/mark never knows of a record that log/mark does not. A log/mark that was damaged
  * shows another length than our head's; one that was lost whole is met by a handle that has read
  * nothing yet. */
-static int is_up_to_date(const hf_store *store, uint64_t marked) {
-  return store->shared && marked == store->view.head && marked > 0 && !store->view.index_failed;
+static int is_up_to_date(const hf_store *store, uint64_t marked, unsigned flags) {
+  int spares = store->shared || ((flags & HF_REFRESH_UNDER_LOCK) != 0 && hf_store_is_journal(store) &&
+                                 store->view.head % JOURNAL_LOOK_EVERY != 0);
+  return spares && marked == store->view.head && marked > 0 && !store->view.index_failed &&
+         !store->view.stale;
 }
 
 /* Nor where rows tell of all that is new, for those need no look at a tile: little, for of much an
@@ -338,7 +342,7 @@ static int refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   int status = hf_log_look_at_mark(store, &marked, reterr);
   if (status == HF_OK)
     status = read_rows_first(store, marked, reterr);
-  if (status == HF_OK && is_up_to_date(store, marked))
+  if (status == HF_OK && is_up_to_date(store, marked, flags))
     tiles = atomic_load(&store->tiles_seen); /* for indexes: a commit has looked at it */
   else if (status == HF_OK)
     status = hf_tile_mark_length(store, &tiles, reterr);

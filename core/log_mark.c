@@ -37,15 +37,15 @@ static void close_unless_kept(int fd, int kept_fd) {
     (void)hf_sys_close(fd); /* only read: nothing can be lost */
 }
 
-static int examine(hf_store *store, int dirfd, int kept_fd, const char *place, struct stat *ret_st,
-                   hf_error *reterr) {
+static int examine(hf_store *store, int dirfd, int kept_fd, const char *place,
+                   hf_sys_file *ret_file, hf_error *reterr) {
   int fd = -1;
   int status = hf_mark_open(store, dirfd, kept_fd, place, &fd, reterr);
   if (status != HF_OK)
     return status;
-  if (hf_sys_fstat(fd, ret_st) != 0)
+  if (hf_sys_identify(fd, "", ret_file) != 0)
     status = hf_err_sys(reterr, HF_EIO, errno, place, "cannot examine the mark");
-  else if (!S_ISREG(ret_st->st_mode))
+  else if (!S_ISREG(ret_file->mode))
     status = hf_err(reterr, HF_EDAMAGED, place,
                     "the mark must be here, and something else is; holdfast verify --repair puts "
                     "it right");
@@ -55,20 +55,20 @@ static int examine(hf_store *store, int dirfd, int kept_fd, const char *place, s
 
 int hf_mark_length(hf_store *store, int dirfd, int kept_fd, const char *place, uint64_t *ret_length,
                    hf_error *reterr) {
-  struct stat st;
-  int status = examine(store, dirfd, kept_fd, place, &st, reterr);
+  hf_sys_file file;
+  int status = examine(store, dirfd, kept_fd, place, &file, reterr);
   if (status == HF_OK)
-    *ret_length = (uint64_t)st.st_size;
+    *ret_length = file.bytes;
   return status;
 }
 
 int hf_log_look_at_mark(hf_store *store, uint64_t *ret_length, hf_error *reterr) {
-  struct stat st;
-  int status = examine(store, store->log_fd, store->log_mark_fd, mark_place, &st, reterr);
+  hf_sys_file file;
+  int status = examine(store, store->log_fd, store->log_mark_fd, mark_place, &file, reterr);
   if (status != HF_OK)
     return status;
-  store->log_mark_seen = (hf_file_name){st.st_dev, st.st_ino};
-  store->mark_length = *ret_length = (uint64_t)st.st_size;
+  store->log_mark_seen = (hf_file_name){file.device, file.inode};
+  store->mark_length = *ret_length = file.bytes;
   return HF_OK;
 }
 

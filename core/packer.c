@@ -292,29 +292,48 @@ static void tell(hf_store *store) {
                news.place, news.message);
 }
 
-void hf_packer_committed(hf_store *store, uint64_t last) {
+/* NULL: no memory; the next one who saves tries again. */
+static struct hf_packer *the_packer(hf_store *store) {
+  (void)pthread_mutex_lock(&store->packer_mutex);
+  if (store->packer == NULL)
+    store->packer = packer_new();
+  struct hf_packer *packer = store->packer;
+  (void)pthread_mutex_unlock(&store->packer_mutex);
+  return packer;
+}
+
+static void note_save(hf_store *store) {
+  (void)pthread_mutex_lock(&store->packer_mutex);
   if (store->packer != NULL)
     atomic_store(&store->packer->saved_at_ms, hf_monotonic_ms());
+  (void)pthread_mutex_unlock(&store->packer_mutex);
+}
+
+void hf_packer_committed(hf_store *store, uint64_t last) {
+  note_save(store);
   uint64_t full = last / HF_TILE_RECORDS;
   uint64_t tiles = atomic_load(&store->tiles_seen);
   if (!store->packs || full <= tiles)
     return;
   wish how = last % HF_TILE_RECORDS == 0 ? WISH_OWN : full - tiles >= 2 ? WISH_OTHERS : WISH_NONE;
-  if (how == WISH_NONE)
-    return;
-  if (store->packer == NULL)
-    store->packer = packer_new();
-  struct hf_packer *packer = store->packer;
+  struct hf_packer *packer = how != WISH_NONE ? the_packer(store) : NULL;
   if (packer == NULL)
-    return; /* no memory: the next one who saves */
+    return;
   (void)pthread_mutex_lock(&packer->mutex);
-  if (packer->wanted < how)
+  if (packer->wanted < how) { /* else it knows: it is not woken by each save */
     packer->wanted = how;
-  packer->last = last;
-  (void)pthread_cond_signal(&packer->wake);
+    (void)pthread_cond_signal(&packer->wake);
+  }
+  if (packer->last < last)
+    packer->last = last;
+  int starts = !packer->has_thread;
+  packer->has_thread = 1;
   (void)pthread_mutex_unlock(&packer->mutex);
-  if (!packer->has_thread)
-    packer->has_thread = start_thread(store);
+  if (starts && !start_thread(store)) {
+    (void)pthread_mutex_lock(&packer->mutex);
+    packer->has_thread = 0;
+    (void)pthread_mutex_unlock(&packer->mutex);
+  }
   tell(store);
 }
 

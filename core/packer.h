@@ -37,7 +37,7 @@ enum {
   HF_PACKER_RETRY_MS_MAX = 600000,
 };
 
-/* This handle has committed up to `last`; only the leader calls it. No mutex is held. */
+/* This handle has committed up to `last`; called by threads that save. No mutex is held. */
 void hf_packer_committed(hf_store *store, uint64_t last);
 
 /* Ends the thread, and tells what is untold. The first thing that hf_close does. */

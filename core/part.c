@@ -71,6 +71,8 @@ static int open_listed(hf_store *store, uint64_t tile) {
   (void)pthread_mutex_lock(&list_mutex);
   part->fd = hf_sys_openat(store->tile_fd, name, O_RDWR, 0);
   int sys_errno = errno;
+  part->opening++;
+  part->tile = tile;
   if (part->fd >= 0 && !part->is_listed) {
     part->previous = NULL;
     part->next = list_head;
@@ -87,7 +89,8 @@ static int open_listed(hf_store *store, uint64_t tile) {
 
 void hf_part_close(hf_store *store) {
   (void)pthread_mutex_lock(&store->part_mutex);
-  hf_fd_cleanup(&store->part.fd); /* what it was written was flushed, or is answered as unknown */
+  hf_fd_cleanup(&store->part.fd); /* what was written was flushed, or is answered as unknown */
+  store->part.opening++;
   store->part.proven = 0;
   (void)pthread_mutex_unlock(&store->part_mutex);
 }
@@ -171,7 +174,7 @@ static int make(hf_store *store, uint64_t tile, hf_error *reterr) {
 
 int hf_part_open(hf_store *store, uint64_t tile, hf_error *reterr) {
   hf_part *part = &store->part;
-  struct stat st;
+  hf_sys_file file;
   if (part->fd >= 0 && part->tile == tile)
     return HF_OK;
   hf_part_close(store);
@@ -183,25 +186,24 @@ int hf_part_open(hf_store *store, uint64_t tile, hf_error *reterr) {
   }
   if (part->fd < 0)
     return part_error(reterr, errno, tile, "cannot be opened to append");
-  part->tile = tile;
-  if (hf_sys_fstat(part->fd, &st) != 0)
+  if (hf_sys_identify(part->fd, "", &file) != 0)
     return part_error(reterr, errno, tile, "cannot be examined");
-  if (!S_ISREG(st.st_mode))
+  if (!S_ISREG(file.mode))
     return hf_err(reterr, HF_EDAMAGED, store->path,
                   "something stands in tile/ where the current tile must be; holdfast verify names "
                   "it");
-  part->is = (hf_file_name){st.st_dev, st.st_ino};
+  part->is = (hf_file_name){file.device, file.inode};
   return HF_OK;
 }
 
 int hf_part_is_named(hf_store *store, hf_error *reterr) {
   char name[HF_TILE_NAME_BYTES];
-  struct stat st;
+  hf_sys_file file;
   hf_part_name(store->part.tile, name);
-  if (hf_sys_fstatat(store->tile_fd, name, &st) != 0)
+  if (hf_sys_identify(store->tile_fd, name, &file) != 0)
     return errno == ENOENT ? 0 : part_error(reterr, errno, store->part.tile, "cannot be examined");
-  store->part.bytes = (uint64_t)st.st_size;
-  return st.st_dev == store->part.is.device && st.st_ino == store->part.is.inode;
+  store->part.bytes = file.bytes;
+  return file.device == store->part.is.device && file.inode == store->part.is.inode;
 }
 
 /* ---- the tail ---- */

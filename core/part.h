@@ -27,6 +27,7 @@ typedef struct hf_part {
   uint64_t tile;
   hf_file_name is;
   uint64_t bytes; /* its size, when last looked at */
+  uint64_t opening; /* counts them: each has a descriptor of its own. As fd */
   int proven;     /* what stood beyond the mark when it was opened was written anew */
   int is_listed;
   struct hf_part *previous; /* the list of all of this process */

@@ -68,6 +68,7 @@ void hf_close(hf_store **store) {
     (void)pthread_mutex_destroy(&old->locker_mutex);
     (void)pthread_mutex_destroy(&old->view_mutex);
     (void)pthread_mutex_destroy(&old->part_mutex);
+    (void)pthread_mutex_destroy(&old->packer_mutex);
     (void)pthread_mutex_destroy(&old->queue_mutex);
   }
   hf_view_free(&old->view);
@@ -92,6 +93,7 @@ static hf_store *store_new(void) {
   (void)pthread_mutex_init(&store->locker_mutex, NULL); /* none of them fails on Linux */
   (void)pthread_mutex_init(&store->view_mutex, NULL);
   (void)pthread_mutex_init(&store->part_mutex, NULL);
+  (void)pthread_mutex_init(&store->packer_mutex, NULL);
   (void)pthread_mutex_init(&store->queue_mutex, NULL);
   return store;
 }

@@ -1,8 +1,8 @@
 /* An open store. Its parts: view (what is known of the log), log (files and marks), stage, publish,
  * commit (the queue of savers and its leader), packer (the thread that packs).
  *
- * Mutexes, in the order in which they are taken: queue_mutex, never with another one; view_mutex;
- * part_mutex; locker_mutex. The packer's own is never held with another. */
+ * Mutexes, in the order in which they are taken: queue_mutex, never with another one;
+ * view_mutex; part_mutex; locker_mutex. The packer's own is never held with another. */
 #ifndef HF_CORE_STORE_H
 #define HF_CORE_STORE_H
 
@@ -70,15 +70,20 @@ struct hf_store {
   unsigned index_failures;
 
   hf_part part;               /* journal mode; the leader's, but for what part.h says */
-  pthread_mutex_t part_mutex; /* one flush of it at a time */
+  pthread_mutex_t part_mutex; /* one fdatasync of it at a time */
   uint64_t part_end;          /* view_mutex: the byte behind the record part_end_seq, in its part */
   uint64_t part_end_seq;      /* 0: not known */
   int boot_is_told;           /* view_mutex: boot.h */
+  uint64_t own_flushed;       /* view_mutex: up to here this handle's own flushes went */
+  uint64_t append_first;      /* view_mutex: of the last append */
+  uint64_t append_cycle;      /* view_mutex: so many records everybody made between two of ours */
+  unsigned savers_peak;       /* queue_mutex: threads that saved at once, lately */
   _Atomic int64_t flush_us;   /* how long a flush of it took last */
 
-  int packs;                /* by itself, as the configuration says */
-  _Atomic unsigned savers;  /* threads in hf_commit, for whom it waits */
-  struct hf_packer *packer; /* the leader's, and hf_close's; NULL: nothing was to be packed yet */
+  int packs;                    /* by itself, as the configuration says */
+  _Atomic unsigned savers;      /* threads in hf_commit, for whom it waits */
+  pthread_mutex_t packer_mutex; /* for the making of: */
+  struct hf_packer *packer;     /* NULL: nothing was to be packed yet */
 
   pthread_mutex_t queue_mutex;
   struct hf_attempt *queue_first;

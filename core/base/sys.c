@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "banned.h"
@@ -28,6 +29,7 @@ const hf_sys_table hf_sys_real = {
     .ftruncate = ftruncate,
     .fstat = fstat,
     .fstatat = fstatat,
+    .statx = statx,
     .linkat = linkat,
     .renameat2 = renameat2,
     .unlinkat = unlinkat,
@@ -124,6 +126,18 @@ int hf_sys_fstat(int fd, struct stat *st) {
 int hf_sys_fstatat(int dirfd, const char *name, struct stat *st) {
   int result;
   HF_RETRY(result, hf_sys->fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW));
+  return result;
+}
+
+int hf_sys_identify(int dirfd, const char *name, hf_sys_file *ret_file) {
+  struct statx st;
+  int result;
+  int flags = AT_SYMLINK_NOFOLLOW | (name[0] == '\0' ? AT_EMPTY_PATH : 0);
+  HF_RETRY(result, hf_sys->statx(dirfd, name, flags,
+                                 STATX_TYPE | STATX_MODE | STATX_INO | STATX_SIZE, &st));
+  if (result == 0)
+    *ret_file = (hf_sys_file){makedev(st.stx_dev_major, st.stx_dev_minor), (ino_t)st.stx_ino,
+                              (mode_t)st.stx_mode, st.stx_size};
   return result;
 }
 

@@ -186,6 +186,7 @@ static void record(const fault_call *call) {
   case FAULT_PREAD:
   case FAULT_FSTAT:
   case FAULT_FSTATAT:
+  case FAULT_STATX:
   case FAULT_FLOCK:
   case FAULT_SETLK:
   case FAULT_STATFS:

@@ -12,9 +12,9 @@ static const fault_hooks *hooks;
 static __thread int depth;
 
 static const char *const kind_names[FAULT_KINDS] = {
-    "openat", "close",   "pread",     "pwrite",    "fsync",    "fdatasync", "ftruncate",
-    "fstat",  "fstatat", "linkat",    "renameat2", "unlinkat", "mkdirat",   "flock",
-    "setlk",  "statfs",  "fdopendir", "readdir",   "closedir",
+    "openat", "close",   "pread",  "pwrite",    "fsync",     "fdatasync", "ftruncate",
+    "fstat",  "fstatat", "statx",  "linkat",    "renameat2", "unlinkat",  "mkdirat",
+    "flock",  "setlk",   "statfs", "fdopendir", "readdir",   "closedir",
 };
 
 const char *fault_kind_name(fault_kind kind) {
@@ -112,6 +112,12 @@ static int table_fstatat(int dirfd, const char *name, struct stat *st, int flags
   return (int)end(&call);
 }
 
+static int table_statx(int dirfd, const char *name, int flags, unsigned mask, struct statx *st) {
+  fault_call call = {.kind = FAULT_STATX, .fd = dirfd, .name = name};
+  AROUND(call, hf_sys_real.statx(dirfd, name, flags, mask, st));
+  return (int)end(&call);
+}
+
 static int table_linkat(int from, const char *name, int to, const char *to_name, int flags) {
   fault_call call = {.kind = FAULT_LINK,
                      .fd = from,
@@ -195,6 +201,7 @@ static const hf_sys_table table = {
     .ftruncate = table_ftruncate,
     .fstat = table_fstat,
     .fstatat = table_fstatat,
+    .statx = table_statx,
     .linkat = table_linkat,
     .renameat2 = table_renameat2,
     .unlinkat = table_unlinkat,
