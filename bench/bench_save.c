@@ -29,7 +29,8 @@ static const char usage[] =
     "\n"
     "Prints one JSON object a line: each round's figures, then each case's medians.\n"
     "  --case PEER:KINDn  PEER holdfast (publish mode), journal, sqlite or lmdb; KIND p (n\n"
-    "                     processes) or t (n threads of one process). Default: holdfast and sqlite with p1 and p8, holdfast:t8\n"
+    "                     processes) or t (n threads of one process). Default: holdfast and sqlite "
+    "with p1 and p8, holdfast:t8\n"
     "  --rounds N         rounds of each case, interleaved A B A B (default 3)\n"
     "  --saves N          saves of a round, by all its writers together (default 4000)\n"
     "  --history N        documents that are there before (default 0)\n"
@@ -55,8 +56,8 @@ static int parse_number(const char *text, unsigned long long highest, unsigned l
 }
 
 static int parse_case(const char *text, hf_bench_case *ret_case) {
-  static const hf_bench_peer *const peers[] = {&hf_bench_holdfast, &hf_bench_journal, &hf_bench_sqlite,
-                                             &hf_bench_lmdb};
+  static const hf_bench_peer *const peers[] = {&hf_bench_holdfast, &hf_bench_journal,
+                                               &hf_bench_sqlite, &hf_bench_lmdb};
   for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
     size_t length = strlen(peers[i]->name);
     if (strncmp(text, peers[i]->name, length) != 0 || text[length] != ':') {

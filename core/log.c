@@ -24,7 +24,8 @@ enum {
   FORGET_BACKOFF_BASE_US = 2000,
   FORGET_BACKOFF_CAP_US = 500000,
   FORGET_WAIT_MS = 5000,
-  JOURNAL_LOOK_EVERY = 16, /* records: there it is spared for its time alone, and index files wait */
+  /* records: there it is spared for its time alone, and index files wait */
+  JOURNAL_LOOK_EVERY = 16,
   STALE_TRIES_MAX = 3, /* a writer tells its boot once */
   PILE_FILES_MAX = 32,
   PILE_BYTES = 4 * 1024 * 1024, /* that are in memory at once; one file more may come on top */
@@ -309,14 +310,15 @@ static int look_by_names(hf_store *store, uint64_t *tiles, hf_error *reterr) {
   return got;
 }
 
-/* On a shared filesystem a look at tile/mark is a request of its own, and in journal mode one of few
- * calls. It is spared where log/mark tells that nothing is new: who packs a tile makes log/mark durable over it before tile/mark tells
- * of it, so tile/mark never knows of a record that log/mark does not. A log/mark that was damaged
- * shows another length than our head's; one that was lost whole is met by a handle that has read
- * nothing yet. */
+/* On a shared filesystem a look at tile/mark is a request of its own, and in journal mode one of
+ * few calls. It is spared where log/mark tells that nothing is new: who packs a tile makes log/mark
+ * durable over it before tile/mark tells of it, so tile/mark never knows of a record that log/mark
+ * does not. A log/mark that was damaged shows another length than our head's; one that was lost
+ * whole is met by a handle that has read nothing yet. */
 static int is_up_to_date(const hf_store *store, uint64_t marked, unsigned flags) {
-  int spares = store->shared || ((flags & HF_REFRESH_UNDER_LOCK) != 0 && hf_store_is_journal(store) &&
-                                 store->view.head % JOURNAL_LOOK_EVERY != 0);
+  int spares =
+      store->shared || ((flags & HF_REFRESH_UNDER_LOCK) != 0 && hf_store_is_journal(store) &&
+                        store->view.head % JOURNAL_LOOK_EVERY != 0);
   return spares && marked == store->view.head && marked > 0 && !store->view.index_failed &&
          !store->view.stale;
 }

@@ -26,9 +26,9 @@ typedef struct hf_part {
   int fd; /* -1: none; changed with part_mutex held */
   uint64_t tile;
   hf_file_name is;
-  uint64_t bytes; /* its size, when last looked at */
+  uint64_t bytes;   /* its size, when last looked at */
   uint64_t opening; /* counts them: each has a descriptor of its own. As fd */
-  int proven;     /* what stood beyond the mark when it was opened was written anew */
+  int proven;       /* what stood beyond the mark when it was opened was written anew */
   int is_listed;
   struct hf_part *previous; /* the list of all of this process */
   struct hf_part *next;

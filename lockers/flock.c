@@ -129,7 +129,8 @@ static int try_once(const hf_flock_file *file, hf_error *reterr) {
   return HF_FLOCK_DEADLINE;
 }
 
-/* Turns are short, as a rule: looked at a few times before a thread is asked to wait. 1: granted. */
+/* Turns are short, as a rule: looked at a few times before a thread is asked to wait. 1: granted.
+ */
 static int poll_briefly(const hf_flock_file *file) {
   static const struct timespec pause = {0, POLL_US * 1000};
   for (int i = 0; i < POLLS; i++) {
