@@ -29,18 +29,6 @@ static void decide_all(hf_staged *staged, int status, const hf_error *error) {
     hf_attempt_decide(staged->attempt[i], status, error);
 }
 
-int hf_journal_encode(hf_staged *staged, hf_error *reterr) {
-  hf_buf_clear(&staged->text);
-  for (size_t i = 0; i < staged->count; i++) {
-    int status = hf_line_encode(&staged->attempt[i]->line, &staged->text, reterr);
-    if (status != HF_OK)
-      return status;
-    if (hf_buf_add_char(&staged->text, '\n') != 0)
-      return hf_err_nomem(reterr);
-  }
-  return HF_OK;
-}
-
 /* ---- the part's lock ------------------------------------------------------------------------- */
 
 /* The lock on the part itself: whoever appends has it, whatever becomes of the store's lock, which
@@ -186,7 +174,7 @@ static int keep_undecided(hf_staged *staged, size_t room, hf_error *reterr) {
   if (kept == staged->count)
     return HF_OK;
   staged->count = kept;
-  return hf_journal_encode(staged, reterr);
+  return hf_stage_encode(staged, reterr);
 }
 
 /* The view learns what was appended at `at`; a thread that flushes may have read it already. */

@@ -7,9 +7,6 @@
 #include "stage.h"
 #include "store.h"
 
-/* Encodes the lines of all attempts into staged->text. */
-int hf_journal_encode(hf_staged *staged, hf_error *reterr);
-
 /* Under the store's lock. Decides what the log answers, or what cannot be saved; appends the
  * others, as far as they fit into the tile. 1: staged holds those that were appended, from
  * *ret_first on; 0: none was. */

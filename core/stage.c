@@ -12,7 +12,7 @@
 
 #include "banned.h"
 
-int hf_stage_write(hf_store *store, hf_staged *staged, hf_error *reterr) {
+int hf_stage_encode(hf_staged *staged, hf_error *reterr) {
   hf_buf_clear(&staged->text);
   for (size_t i = 0; i < staged->count; i++) {
     int status = hf_line_encode(&staged->attempt[i]->line, &staged->text, reterr);
@@ -21,6 +21,13 @@ int hf_stage_write(hf_store *store, hf_staged *staged, hf_error *reterr) {
     if (hf_buf_add_char(&staged->text, '\n') != 0)
       return hf_err_nomem(reterr);
   }
+  return HF_OK;
+}
+
+int hf_stage_write(hf_store *store, hf_staged *staged, hf_error *reterr) {
+  int encoded = hf_stage_encode(staged, reterr);
+  if (encoded != HF_OK)
+    return encoded;
   const hf_attempt *first = staged->attempt[0];
   if (staged->count == 1 && !first->id_given)
     memcpy(staged->name, first->id_text, sizeof staged->name);

@@ -14,6 +14,9 @@ typedef struct hf_staged {
   size_t count;
 } hf_staged;
 
+/* Encodes the lines of all attempts into staged->text. */
+int hf_stage_encode(hf_staged *staged, hf_error *reterr);
+
 /* Encodes the lines, writes stage/<name> durably. The name is the attempt's id, or a new one where
  * several lines stand in it or where others may stage the same id. */
 int hf_stage_write(hf_store *store, hf_staged *staged, hf_error *reterr);

@@ -326,7 +326,7 @@ static int prepare(hf_store *store, hf_staged *staged, int journal, hf_error *re
   int status = stage_blobs(store, staged, reterr);
   if (status != HF_OK)
     return status;
-  return journal ? hf_journal_encode(staged, reterr) : hf_stage_write(store, staged, reterr);
+  return journal ? hf_stage_encode(staged, reterr) : hf_stage_write(store, staged, reterr);
 }
 
 /* Which locker makes this turn's writers wait for each other. */
