@@ -37,13 +37,25 @@ static void close_unless_kept(int fd, int kept_fd) {
     (void)hf_sys_close(fd); /* only read: nothing can be lost */
 }
 
+/* On a shared filesystem by fstat, as it was seen to be fresh there; on a local one without asking
+ * for times (sys.h). */
+static int identify(const hf_store *store, int fd, hf_sys_file *ret_file) {
+  struct stat st;
+  if (!store->shared)
+    return hf_sys_identify(fd, "", ret_file);
+  if (hf_sys_fstat(fd, &st) != 0)
+    return -1;
+  *ret_file = (hf_sys_file){st.st_dev, st.st_ino, st.st_mode, (uint64_t)st.st_size};
+  return 0;
+}
+
 static int examine(hf_store *store, int dirfd, int kept_fd, const char *place,
                    hf_sys_file *ret_file, hf_error *reterr) {
   int fd = -1;
   int status = hf_mark_open(store, dirfd, kept_fd, place, &fd, reterr);
   if (status != HF_OK)
     return status;
-  if (hf_sys_identify(fd, "", ret_file) != 0)
+  if (identify(store, fd, ret_file) != 0)
     status = hf_err_sys(reterr, HF_EIO, errno, place, "cannot examine the mark");
   else if (!S_ISREG(ret_file->mode))
     status = hf_err(reterr, HF_EDAMAGED, place,
