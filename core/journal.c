@@ -24,11 +24,6 @@ enum {
   HOLD_BACKOFF_CAP_US = 5000,
 };
 
-static void decide_all(hf_staged *staged, int status, const hf_error *error) {
-  for (size_t i = 0; i < staged->count; i++)
-    hf_attempt_decide(staged->attempt[i], status, error);
-}
-
 /* ---- the part's lock ------------------------------------------------------------------------- */
 
 /* The lock on the part itself: whoever appends has it, whatever becomes of the store's lock, which
@@ -240,8 +235,8 @@ int hf_journal_append(hf_store *store, hf_staged *staged, int64_t deadline_ms,
   for (unsigned i = 0; i < HOLD_TRIES_MAX; i++) {
     (void)pthread_mutex_lock(&store->view_mutex);
     /* nothing is made, or appended, without a look at the log; an open part is looked at anyway */
-    int is_open = i == 0 && store->part.fd >= 0 && store->view.head > 0 &&
-                  store->part.tile == hf_tile_of(store->view.head + 1);
+    int is_open = i == 0 && store->view.head > 0 && !store->view.stale &&
+                  hf_part_is_open(store, hf_tile_of(store->view.head + 1));
     int status = is_open ? HF_OK : hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, &error);
     int stays = is_ours(store) || HF_PLANTED(IGNORE_MODE);
     (void)pthread_mutex_unlock(&store->view_mutex);
@@ -255,15 +250,15 @@ int hf_journal_append(hf_store *store, hf_staged *staged, int64_t deadline_ms,
       if (appended == HF_EUNSURE)
         hf_attempts_decide_unsure(staged->attempt, staged->count, &error);
       else if (appended < 0)
-        decide_all(staged, appended, &error);
+        hf_staged_decide(staged, appended, &error);
       return appended == 1;
     }
     if (status < 0 || status == HOLD_LATE) {
-      decide_all(staged, status < 0 ? status : HF_ELOCK, &error);
+      hf_staged_decide(staged, status < 0 ? status : HF_ELOCK, &error);
       return 0;
     }
   }
   (void)hf_err(&error, HF_ELOCK, NULL, "the current tile changes again and again; try again");
-  decide_all(staged, HF_ELOCK, &error);
+  hf_staged_decide(staged, HF_ELOCK, &error);
   return 0;
 }

@@ -61,12 +61,11 @@ static int flush(hf_store *store, const covered *what, hf_error *reterr) {
   int status = 1;
   int64_t began_us = now_us();
   (void)pthread_mutex_lock(&store->part_mutex);
-  if (store->part.opening != what->opening || store->part.fd < 0)
+  if (store->part.opening != what->opening || store->part.fd < 0 || store->part.failed)
     status = 0;
   else if (hf_sys_fdatasync(store->part.fd) != 0) {
     status = hf_err_sys(reterr, HF_EIO, errno, "tile", "fdatasync of the current tile failed");
-    hf_fd_cleanup(&store->part.fd);
-    store->part.proven = 0;
+    store->part.failed = 1; /* the leader, who may be using it, closes it */
   }
   (void)pthread_mutex_unlock(&store->part_mutex);
   atomic_store(&store->flush_us, now_us() - began_us);

@@ -70,7 +70,7 @@ int hf_log_extend_mark(hf_store *store, hf_error *reterr);
 int hf_log_mark_journal(hf_store *store, uint64_t end, hf_error *reterr);
 
 /* flock(2) on the mark, never waiting: LOCK_EX, LOCK_UN. By it those who flush the journal share a
- * flush; nothing else rests on it. 1: done. */
+ * flush; nothing else rests on it. view_mutex is not held. 1: done. */
 int hf_log_mark_lock(hf_store *store, int operation);
 
 /* Makes the name of every row of the view durable (step 5). Before a further one is linked, too: a

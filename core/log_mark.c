@@ -202,7 +202,10 @@ int hf_log_mark_journal(hf_store *store, uint64_t end, hf_error *reterr) {
 
 int hf_log_mark_lock(hf_store *store, int operation) {
   int fd = -1;
-  return open_to_write(store, &fd, NULL) == HF_OK && hf_sys_flock(fd, operation) == 0;
+  (void)pthread_mutex_lock(&store->view_mutex); /* readers open it, too */
+  int done = open_to_write(store, &fd, NULL) == HF_OK && hf_sys_flock(fd, operation) == 0;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return done;
 }
 
 int hf_log_fsync_names(hf_store *store, hf_error *reterr) {

@@ -90,6 +90,7 @@ static int open_listed(hf_store *store, uint64_t tile) {
 void hf_part_close(hf_store *store) {
   (void)pthread_mutex_lock(&store->part_mutex);
   hf_fd_cleanup(&store->part.fd); /* what was written was flushed, or is answered as unknown */
+  store->part.failed = 0;
   store->part.opening++;
   store->part.proven = 0;
   (void)pthread_mutex_unlock(&store->part_mutex);
@@ -172,10 +173,17 @@ static int make(hf_store *store, uint64_t tile, hf_error *reterr) {
   return status == HF_OK ? hf_dir_fsync(store->tile_fd, "tile", reterr) : status;
 }
 
+int hf_part_is_open(hf_store *store, uint64_t tile) {
+  (void)pthread_mutex_lock(&store->part_mutex);
+  int is = store->part.fd >= 0 && store->part.tile == tile && !store->part.failed;
+  (void)pthread_mutex_unlock(&store->part_mutex);
+  return is;
+}
+
 int hf_part_open(hf_store *store, uint64_t tile, hf_error *reterr) {
   hf_part *part = &store->part;
   hf_sys_file file;
-  if (part->fd >= 0 && part->tile == tile)
+  if (hf_part_is_open(store, tile))
     return HF_OK;
   hf_part_close(store);
   if (open_listed(store, tile) != 0 && errno == ENOENT) {

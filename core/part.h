@@ -28,6 +28,7 @@ typedef struct hf_part {
   hf_file_name is;
   uint64_t bytes;   /* its size, when last looked at */
   uint64_t opening; /* counts them: each has a descriptor of its own. As fd */
+  int failed;       /* a flush of it failed: it is not used again. part_mutex */
   int proven;       /* what stood beyond the mark when it was opened was written anew */
   int is_listed;
   struct hf_part *previous; /* the list of all of this process */
@@ -74,6 +75,9 @@ int hf_part_prove(struct hf_store *store, uint64_t torn, hf_error *reterr);
  * error they are cut off again: HF_EIO, or HF_EUNSURE where that failed, too. */
 int hf_part_append(struct hf_store *store, uint64_t at, const char *lines, size_t bytes,
                    int is_full, hf_error *reterr);
+
+/* Is the part of this tile open, and usable? Neither mutex is held, or view_mutex. */
+int hf_part_is_open(struct hf_store *store, uint64_t tile);
 
 void hf_part_close(struct hf_store *store);
 

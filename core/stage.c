@@ -12,6 +12,11 @@
 
 #include "banned.h"
 
+void hf_staged_decide(hf_staged *staged, int status, const hf_error *error) {
+  for (size_t i = 0; i < staged->count; i++)
+    hf_attempt_decide(staged->attempt[i], status, error);
+}
+
 int hf_stage_encode(hf_staged *staged, hf_error *reterr) {
   hf_buf_clear(&staged->text);
   for (size_t i = 0; i < staged->count; i++) {

@@ -14,6 +14,9 @@ typedef struct hf_staged {
   size_t count;
 } hf_staged;
 
+/* Decides all its attempts that are not decided yet. */
+void hf_staged_decide(hf_staged *staged, int status, const hf_error *error);
+
 /* Encodes the lines of all attempts into staged->text. */
 int hf_stage_encode(hf_staged *staged, hf_error *reterr);
 

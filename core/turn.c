@@ -25,11 +25,6 @@ enum {
   COUNTER_TELL_MS = 60000, /* a counter that is wrong again and again is told of once in so long */
 };
 
-static void decide_all(hf_staged *staged, int status, const hf_error *error) {
-  for (size_t i = 0; i < staged->count; i++)
-    hf_attempt_decide(staged->attempt[i], status, error);
-}
-
 static int64_t earliest_deadline(const hf_staged *staged) {
   int64_t earliest_ms = INT64_MAX;
   for (size_t i = 0; i < staged->count; i++)
@@ -169,7 +164,7 @@ static enum next linked(hf_store *store, hf_staged *staged, uint64_t seq) {
     if (!store->rename_mode)
       return NEXT_TRY; /* with the same id and the same file */
     (void)hf_err(&why, HF_EIO, NULL, "a packed tile took its place; not saved, save it again");
-    decide_all(staged, HF_EIO, &why);
+    hf_staged_decide(staged, HF_EIO, &why);
     return NEXT_DONE;
   }
   if (confirmed < 0) {
@@ -192,7 +187,7 @@ static enum next met_others(hf_store *store, hf_staged *staged, uint64_t seq, hf
   (void)pthread_mutex_unlock(&store->view_mutex);
   if (status == HF_OK)
     return NEXT_TRY;
-  decide_all(staged, status, reterr); /* never linked, or met somebody else's: not saved */
+  hf_staged_decide(staged, status, reterr); /* never linked, or met somebody else's: not saved */
   return NEXT_DONE;
 }
 
@@ -214,7 +209,7 @@ static enum next try_once(hf_store *store, hf_staged *staged, hf_grant *grant, h
   if (status == HF_OK && staged->count > 0)
     status = hf_blob_place_all(store, staged->attempt, staged->count, 0, reterr);
   if (status != HF_OK) {
-    decide_all(staged, status, reterr);
+    hf_staged_decide(staged, status, reterr);
     return NEXT_DONE;
   }
   if (staged->count == 0 || has_moved(store, staged) ||
@@ -227,7 +222,7 @@ static enum next try_once(hf_store *store, hf_staged *staged, hf_grant *grant, h
   case HF_PUBLISHED_OTHERS:
     return met_others(store, staged, seq, reterr);
   case HF_PUBLISHED_FAILED:
-    decide_all(staged, HF_EIO, reterr);
+    hf_staged_decide(staged, HF_EIO, reterr);
     return NEXT_DONE;
   case HF_PUBLISHED_GONE:
     (void)hf_err(
@@ -397,7 +392,7 @@ static void ask_for_turn(hf_store *store, hf_staged *staged, int journal, hf_err
   if (has_left(store))
     return;
   if (granted < 0)
-    decide_all(staged, granted, reterr);
+    hf_staged_decide(staged, granted, reterr);
   else
     decide_late(staged, HF_ELOCK, reterr);
 }
@@ -421,7 +416,7 @@ void hf_turn(hf_store *store, hf_staged *staged) {
   if (status == HF_OK)
     ask_for_turn(store, staged, journal, &error);
   else
-    decide_all(staged, status, &error);
+    hf_staged_decide(staged, status, &error);
   hf_store_leave_locker(store, &store->turn_opened);
   hf_stage_remove(store, staged);
 }
