@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boot.h"
 #include "config.h"
 #include "clock.h"
 #include "err.h"
@@ -202,6 +203,50 @@ static int choose_publish(const char *path, int stage_fd, int log_fd, hf_manifes
   return HF_OK;
 }
 
+/* Where its rules hold, journal mode; docs/PROTOCOL.md. */
+static int choose_mode(const char *path, const hf_fs *fs, const hf_init_options *options,
+                       hf_manifest *manifest, hf_error *reterr) {
+  const char *wanted = options != NULL ? options->mode : NULL;
+  const char *why_not = NULL;
+  if (wanted != NULL && strcmp(wanted, "journal") != 0 && strcmp(wanted, "publish") != 0)
+    return hf_err(reterr, HF_EINVAL, NULL, "there is no mode %.32s; there are journal and publish",
+                  wanted);
+  if (strcmp(manifest->locker, "flock") != 0)
+    why_not = "a lock that cannot end under its holder, which flock alone has";
+  else if (!fs->local)
+    why_not = "a filesystem that is known to be local";
+  else if (strcmp(manifest->publish, "link") != 0)
+    why_not = "hard links";
+  if (why_not != NULL && wanted != NULL && strcmp(wanted, "journal") == 0)
+    return hf_err(reterr, HF_ECONFIG, path,
+                  "journal mode needs %s; here the locker is %s and the filesystem %s. Leave "
+                  "--mode out, or say publish",
+                  why_not, manifest->locker, fs->acting_type);
+  manifest->journal = why_not == NULL && (wanted == NULL || strcmp(wanted, "journal") == 0);
+  if (manifest->journal)
+    manifest->format = HF_FORMAT_JOURNAL;
+  return HF_OK;
+}
+
+/* tile/boot stands in each store that was ever in journal mode, and in no other: where the manifest
+ * is lost, it tells. An init that was ended may have left one. */
+static int make_boot(int root_fd, int journal, hf_error *reterr) {
+  hf_autofd int fd = -1;
+  int status = hf_dir_make(root_fd, "tile", &fd, NULL, reterr);
+  if (status == HF_OK && journal)
+    status = hf_file_create(fd, HF_BOOT_NAME, "", 0, 1, reterr);
+  else if (status == HF_OK && hf_sys_unlink(fd, HF_BOOT_NAME, 0) != 0)
+    return errno == ENOENT
+               ? HF_OK
+               : hf_err_sys(reterr, HF_EIO, errno, "tile/" HF_BOOT_NAME, "cannot be removed");
+  if (status == HF_EEXIST)
+    status = HF_OK;
+  if (status == HF_OK)
+    return hf_dir_fsync(fd, "tile", reterr);
+  hf_err_place_below(reterr, "tile");
+  return status;
+}
+
 static int publish_manifest(const char *path, int root_fd, int stage_fd,
                             const hf_manifest *manifest, hf_error *reterr) {
   hf_autobuf text = {0};
@@ -239,6 +284,8 @@ static int fill_info(const char *path, const hf_fs *fs, const hf_manifest *manif
   memcpy(ret_info->uuid, manifest->uuid, sizeof ret_info->uuid);
   memcpy(ret_info->locker, manifest->locker, sizeof ret_info->locker);
   memcpy(ret_info->publish, manifest->publish, sizeof ret_info->publish);
+  (void)snprintf(ret_info->mode, sizeof ret_info->mode, "%s",
+                 manifest->journal ? "journal" : "publish");
   memcpy(ret_info->created, manifest->created, sizeof ret_info->created);
   memcpy(ret_info->peer, manifest->peer, sizeof ret_info->peer);
   ret_info->forced = manifest->forced;
@@ -251,7 +298,7 @@ int hf_init(const char *path, const hf_init_options *options, hf_info *ret_info,
   hf_autofd int root_fd = -1;
   hf_autofd int stage_fd = -1;
   hf_autofd int log_fd = -1;
-  hf_manifest manifest = {.format = HF_FORMAT_VERSION};
+  hf_manifest manifest = {.format = HF_FORMAT_PUBLISH};
   hf_fs fs;
   if (path == NULL || path[0] == '\0')
     return hf_err(reterr, HF_EINVAL, NULL, "no path for the store was given");
@@ -274,6 +321,10 @@ int hf_init(const char *path, const hf_init_options *options, hf_info *ret_info,
     status = make_rows(log_fd, reterr);
   if (status == HF_OK)
     status = choose_publish(path, stage_fd, log_fd, &manifest, reterr);
+  if (status == HF_OK)
+    status = choose_mode(path, &fs, options, &manifest, reterr);
+  if (status == HF_OK)
+    status = make_boot(root_fd, manifest.journal, reterr);
   if (status == HF_OK)
     status = hf_uuid_make(manifest.uuid, reterr);
   if (status != HF_OK)

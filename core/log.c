@@ -191,9 +191,8 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
   }
   if (hf_tile_of(first) < *tiles && !(got == 1 && HF_PLANTED(TILE_NOT_PREFERRED)))
     status = append_tile(store, hf_tile_of(first), reterr);
-  else if (got == 0 && !store->shared &&
-           (got = hf_part_read(store, -1, store->mark_length, HF_PART_DAMAGED_TOO, NULL, reterr)) !=
-               0)
+  else if (got == 0 && (got = hf_part_read(store, -1, store->mark_length, HF_PART_DAMAGED_TOO, NULL,
+                                           reterr)) != 0)
     return got < 0 ? got : 1;
   else {
     if (got == 0 && store->shared)
@@ -400,9 +399,9 @@ int hf_log_read_next(hf_store *store, hf_error *reterr) {
   return got < 0 ? got : HF_OK;
 }
 
-static int read_piece_once(int dirfd, const char *name, uint32_t offset, uint32_t bytes,
+static int read_piece_once(int dirfd, const char *name, int flags, uint32_t offset, uint32_t bytes,
                            hf_buf *out, hf_error *reterr) {
-  hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY, 0);
+  hf_autofd int fd = hf_sys_openat(dirfd, name, O_RDONLY | flags, 0);
   if (fd < 0)
     return errno == ENOENT ? 0 : hf_err_sys(reterr, HF_EIO, errno, name, "cannot open");
   if (hf_buf_reserve(out, bytes) != 0)
@@ -419,12 +418,12 @@ static int read_piece_once(int dirfd, const char *name, uint32_t offset, uint32_
 
 /* A piece of a file; 1, 0 (no such file, or shorter), negative. A packer on another host may free
  * the name under our hands (ESTALE): looked at again, it is gone. */
-static int read_piece(int dirfd, const char *name, uint32_t offset, uint32_t bytes, hf_buf *out,
-                      hf_error *reterr) {
+static int read_piece(int dirfd, const char *name, int flags, uint32_t offset, uint32_t bytes,
+                      hf_buf *out, hf_error *reterr) {
   hf_error why = HF_ERROR_INIT;
-  int got = read_piece_once(dirfd, name, offset, bytes, out, &why);
+  int got = read_piece_once(dirfd, name, flags, offset, bytes, out, &why);
   if (got == HF_EIO && why.sys_errno == ESTALE)
-    got = read_piece_once(dirfd, name, offset, bytes, out, &why);
+    got = read_piece_once(dirfd, name, flags, offset, bytes, out, &why);
   if (got < 0 && reterr != NULL)
     *reterr = why;
   return got;
@@ -450,15 +449,17 @@ static int load_from_tile(hf_store *store, uint64_t seq, const hf_row *row, hf_b
   if (row->in_tile) {
     char name[HF_TILE_NAME_BYTES];
     hf_tile_name(hf_tile_of(seq), name);
-    int got = read_piece(store->tile_fd, name, row->offset, row->line_bytes, out, reterr);
-    if (got != 0 || store->shared)
+    int got = read_piece(store->tile_fd, name, 0, row->offset, row->line_bytes, out, reterr);
+    if (got != 0)
       return got;
     /* journal mode: it is not full yet; or was packed between the two looks */
     hf_part_name(hf_tile_of(seq), name);
-    got = read_piece(store->tile_fd, name, row->offset, row->line_bytes, out, reterr);
+    got = read_piece(store->tile_fd, name, hf_store_fresh_flags(store), row->offset,
+                     row->line_bytes, out, reterr);
     hf_tile_name(hf_tile_of(seq), name);
-    return got != 0 ? got
-                    : read_piece(store->tile_fd, name, row->offset, row->line_bytes, out, reterr);
+    return got != 0
+               ? got
+               : read_piece(store->tile_fd, name, 0, row->offset, row->line_bytes, out, reterr);
   }
   hf_autobuf text = {0};
   hf_lines lines;
@@ -487,7 +488,7 @@ static int load_text(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *o
   hf_log_name(row->file_first, name);
   int got = 0;
   if (!row->in_tile) {
-    got = read_piece(store->log_fd, name, row->offset, row->line_bytes, out, reterr);
+    got = read_piece(store->log_fd, name, 0, row->offset, row->line_bytes, out, reterr);
     int status = got < 0 ? got : hf_tile_mark_length(store, &tiles, reterr);
     if (status != HF_OK)
       return status;

@@ -78,11 +78,10 @@ int hf_log_row_take(const char *uuid, uint64_t seq, const char bytes[HF_LOG_ROW_
 
 /* ---- the file ---- */
 
-/* NFS: O_DIRECT, so that a read always asks the server and a write sends these bytes and no others
- * of their page; its requests need no alignment. Elsewhere such a read may be refused, and what is
- * remembered is as good: it is intact, or it does not check. */
+/* O_DIRECT: a write sends these bytes and no others of their page, too. */
 static int rows_flags(const hf_store *store) {
-  return strncmp(store->fs.acting_type, "nfs", 3) == 0 ? O_DIRECT : O_DSYNC;
+  int fresh = hf_store_fresh_flags(store);
+  return fresh != 0 ? fresh : O_DSYNC;
 }
 
 void hf_log_rows_open(hf_store *store, int make) {

@@ -17,6 +17,8 @@ int hf_manifest_encode(const hf_manifest *manifest, hf_buf *out, hf_error *reter
                       "\"created\":\"%s\"",
                       (unsigned long long)manifest->format, manifest->uuid, manifest->locker,
                       manifest->publish, manifest->created);
+  if (manifest->journal)
+    (void)hf_buf_add_text(out, ",\"mode\":\"journal\"");
   if (manifest->locker_seq != 0)
     (void)hf_buf_printf(out, ",\"locker_seq\":%llu", (unsigned long long)manifest->locker_seq);
   if (manifest->forced)
@@ -96,10 +98,12 @@ int hf_manifest_decode(const char *text, size_t bytes, hf_manifest *ret_manifest
   /* before the rest: a newer format may look otherwise. A flipped bit in this number is caught by
    * the crc. */
   int crc_holds = check_crc(text, bytes, &root) == 0;
-  if (manifest.format != HF_FORMAT_VERSION && (crc_holds || manifest.format > HF_FORMAT_VERSION))
-    return hf_err(reterr, HF_EVERSION, HF_MANIFEST_NAME,
-                  "the store has format %llu, this program knows format %d; use a newer Holdfast",
-                  (unsigned long long)manifest.format, HF_FORMAT_VERSION);
+  int is_known = manifest.format >= HF_FORMAT_PUBLISH && manifest.format <= HF_FORMAT_VERSION;
+  if (!is_known && (crc_holds || manifest.format > HF_FORMAT_VERSION))
+    return hf_err(
+        reterr, HF_EVERSION, HF_MANIFEST_NAME,
+        "the store has format %llu, this program knows formats 1 to %d; use a newer Holdfast",
+        (unsigned long long)manifest.format, HF_FORMAT_VERSION);
   if (!crc_holds)
     return damaged(reterr, "its crc does not match");
   if (take_text(&root, "uuid", manifest.uuid, sizeof manifest.uuid) != 0 ||
@@ -108,6 +112,11 @@ int hf_manifest_decode(const char *text, size_t bytes, hf_manifest *ret_manifest
       take_text(&root, "publish", manifest.publish, sizeof manifest.publish) != 0 ||
       take_text(&root, "created", manifest.created, sizeof manifest.created) != 0)
     return damaged(reterr, "a member is missing");
+  char mode[16];
+  manifest.journal = manifest.format == HF_FORMAT_JOURNAL;
+  if (manifest.journal &&
+      (take_text(&root, "mode", mode, sizeof mode) != 0 || strcmp(mode, "journal") != 0))
+    return damaged(reterr, "its format is 2, and its mode is not journal");
   hf_json seq;
   if (hf_json_member(&root, "locker_seq", &seq) == 1 &&
       hf_json_uint64(&seq, &manifest.locker_seq) != 0)

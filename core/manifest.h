@@ -1,7 +1,7 @@
 /* The manifest, STORE/holdfast.json: what the store is. Made by hf_init; published by a link or a
  * rename that never replaces, so that of two that make a store at once one wins.
  *
- * Its locker is the one that the store was made with. A change of locker is a record in the log,
+ * Its locker and mode are those that the store was made with. A change is a record in the log,
  * which decides; the manifest is told afterwards (hf_manifest_replace), for people and for programs
  * that do not read the log. */
 #ifndef HF_CORE_MANIFEST_H
@@ -13,7 +13,15 @@
 
 #define HF_MANIFEST_NAME "holdfast.json"
 
-enum { HF_FORMAT_VERSION = 1, HF_MANIFEST_BYTES_MAX = 64 * 1024, HF_MANIFEST_PEER_BYTES = 1024 };
+/* Format 2 differs from 1 in one thing: the store was made in journal mode. A program that knows
+ * format 1 alone would publish beside those who append. */
+enum {
+  HF_FORMAT_PUBLISH = 1,
+  HF_FORMAT_JOURNAL = 2,
+  HF_FORMAT_VERSION = 2, /* the newest that this program knows */
+  HF_MANIFEST_BYTES_MAX = 64 * 1024,
+  HF_MANIFEST_PEER_BYTES = 1024
+};
 
 typedef struct hf_manifest {
   uint64_t format;
@@ -22,7 +30,8 @@ typedef struct hf_manifest {
   uint64_t locker_seq; /* of the op "mode" that gave it this locker; 0: it was made with it */
   char publish[16];    /* "link" or "rename" */
   char created[40];
-  int forced; /* 1: made with force where no result of doctor --peer allowed it */
+  int journal; /* 1: made in journal mode, which holds until the log has an op "mode" */
+  int forced;  /* 1: made with force where no result of doctor --peer allowed it */
   /* what doctor --peer --record has put there, one JSON object (peer_record.h); "": nothing */
   char peer[HF_MANIFEST_PEER_BYTES];
 } hf_manifest;

@@ -56,8 +56,8 @@ static void add_member(hf_buf *out, const char *name, size_t name_bytes, const c
 }
 
 static int is_known(const hf_json *name) {
-  static const char *const known[] = {"format",  "uuid",    "locker",
-                                      "publish", "created", "locker_seq"};
+  static const char *const known[] = {"format",  "uuid", "locker",    "publish",
+                                      "created", "mode", "locker_seq"};
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
     if (hf_json_string_equals(name, known[i], strlen(known[i])))
       return 1;

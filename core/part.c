@@ -256,7 +256,68 @@ static int rewrite(hf_store *store, uint64_t from, uint64_t end, hf_error *reter
   return HF_OK;
 }
 
+static int has_record(const char *text, size_t bytes) {
+  hf_line line;
+  for (size_t at = 0; at < bytes;) {
+    const char *newline = memchr(text + at, '\n', bytes - at);
+    if (newline == NULL)
+      return 0;
+    while (text[at] == '\0')
+      at++;
+    size_t end = (size_t)(newline - text);
+    if (hf_line_decode(text + at, end - at, &line, NULL) == HF_OK)
+      return 1;
+    at = end + 1;
+  }
+  return 0;
+}
+
+/* Whole records behind a line that does not check: no writer waits for them any more, for each was
+ * told that it is not known, or was ended. But where a mark was cut short and a line altered, they
+ * were acknowledged: a copy stays in quarantine/. */
+static int keep_tail(hf_store *store, uint64_t end, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_autofd int kept_fd = -1;
+  char name[HF_ID_CHARS + 32];
+  char id_text[HF_ID_CHARS + 1];
+  hf_id id;
+  size_t bytes = store->part.bytes > end ? (size_t)(store->part.bytes - end) : 0;
+  if (bytes == 0)
+    return HF_OK;
+  if (hf_buf_reserve(&text, bytes) != 0)
+    return hf_err_nomem(reterr);
+  ssize_t got = hf_sys_pread_full(store->part.fd, text.data, bytes, (off_t)end);
+  if (got < 0)
+    return part_error(reterr, errno, store->part.tile, "cannot be read behind its last record");
+  while (got > 0 && text.data[got - 1] == '\0')
+    got--;
+  if (!has_record(text.data, (size_t)got))
+    return HF_OK;
+  int status = hf_dir_open(store->root_fd, "quarantine", &kept_fd, reterr);
+  if (status == HF_OK)
+    status = hf_id_make(&id, reterr);
+  if (status != HF_OK)
+    return status;
+  hf_id_format(&id, id_text);
+  (void)snprintf(name, sizeof name, "part-%llu-tail-%s", (unsigned long long)store->part.tile,
+                 id_text);
+  status = hf_file_create(kept_fd, name, text.data, (size_t)got, 1, reterr);
+  if (status == HF_OK)
+    status = hf_dir_fsync(kept_fd, "quarantine", reterr);
+  else
+    hf_err_place_below(reterr, "quarantine");
+  if (status == HF_OK)
+    hf_store_log(store, HF_LOG_WARNING,
+                 "whole records stood behind a damaged line of tile %llu, beyond the mark; a copy "
+                 "is quarantine/%s",
+                 (unsigned long long)store->part.tile, name);
+  return status;
+}
+
 static int cut(hf_store *store, uint64_t end, hf_error *reterr) {
+  int status = keep_tail(store, end, reterr);
+  if (status != HF_OK)
+    return status;
   if (store->part.bytes > end && hf_sys_ftruncate(store->part.fd, end) != 0)
     return part_error(reterr, errno, store->part.tile, "cannot be cut behind its last record");
   store->part.bytes = end;

@@ -138,7 +138,7 @@ int hf_part_end_of(hf_store *store, uint64_t tile, uint64_t seq, uint64_t *ret_e
 static int open_by_name(hf_store *store, uint64_t tile, int *ret_fd, hf_error *reterr) {
   char name[HF_TILE_NAME_BYTES];
   hf_part_name(tile, name);
-  *ret_fd = hf_sys_openat(store->tile_fd, name, O_RDONLY, 0);
+  *ret_fd = hf_sys_openat(store->tile_fd, name, O_RDONLY | hf_store_fresh_flags(store), 0);
   if (*ret_fd >= 0)
     return 1;
   if (errno == ENOENT)

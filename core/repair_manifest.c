@@ -2,12 +2,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "boot.h"
 #include "clock.h"
 #include "config.h"
 #include "err.h"
 #include "id.h"
 #include "probe.h"
 #include "repair.h"
+#include "sys.h"
 
 #include "banned.h"
 
@@ -49,6 +51,19 @@ static int choose_publish(hf_verify_work *work, hf_manifest *manifest, hf_error 
   return HF_OK;
 }
 
+/* Unless the log has an op "mode", which decides: tile/boot stands in each store that was made in
+ * journal mode. */
+static void choose_mode(const hf_verify_work *work, hf_manifest *manifest, char *made,
+                        size_t bytes) {
+  struct stat st;
+  if (manifest->journal || work->mode_seq != 0 || work->tile_fd < 0 ||
+      hf_sys_fstatat(work->tile_fd, HF_BOOT_NAME, &st) != 0)
+    return;
+  note(made, bytes, "mode");
+  manifest->journal = 1;
+  manifest->format = HF_FORMAT_JOURNAL;
+}
+
 static int fill(hf_verify_work *work, hf_manifest *manifest, char *made, size_t bytes,
                 hf_error *reterr) {
   int status = HF_OK;
@@ -59,6 +74,7 @@ static int fill(hf_verify_work *work, hf_manifest *manifest, char *made, size_t 
     note(made, bytes, "locker");
     status = choose_locker(work, manifest, reterr);
   }
+  choose_mode(work, manifest, made, bytes);
   if (status == HF_OK && manifest->publish[0] == '\0') {
     note(made, bytes, "publish");
     status = choose_publish(work, manifest, reterr);

@@ -19,6 +19,24 @@ static int failed(hf_error *reterr, const char *place, const char *what) {
   return hf_err_sys(reterr, HF_EIO, errno, place, "cannot %s the mark", what);
 }
 
+/* A store in journal mode that has not filled a tile has neither names in log/ nor a tile. */
+static int has_part(const hf_verify_work *work) {
+  char name[HF_TILE_NAME_BYTES];
+  struct stat st;
+  hf_part_name(0, name);
+  return work->tile_fd >= 0 && hf_sys_fstatat(work->tile_fd, name, &st) == 0;
+}
+
+/* A mark covers only lines that are durable. */
+static int make_part_durable(const hf_verify_work *work, const hf_span *span, hf_error *reterr) {
+  hf_autofd int fd = hf_sys_openat(work->tile_fd, span->name, O_RDONLY, 0);
+  if (fd >= 0 && hf_sys_fsync(fd) == 0)
+    return HF_OK;
+  int status = hf_err_sys(reterr, HF_EIO, errno, span->name, "cannot make it durable");
+  hf_err_place_below(reterr, "tile");
+  return status;
+}
+
 int hf_repair_marks_begin(hf_verify_work *work, hf_error *reterr) {
   hf_repair *repair = work->repair;
   hf_id id;
@@ -31,7 +49,7 @@ int hf_repair_marks_begin(hf_verify_work *work, hf_error *reterr) {
     return repair->mark_fd < 0 ? failed(reterr, log_mark, "open") : HF_OK;
   }
   work->log_mark.length = 0;
-  if (work->names.count == 0 && work->tiles.count == 0) {
+  if (work->names.count == 0 && work->tiles.count == 0 && !has_part(work)) {
     work->log_incomplete = 1; /* an empty store, or one that lost everything: nothing tells */
     return HF_OK;
   }
@@ -71,6 +89,11 @@ static int write_byte(hf_verify_work *work, uint64_t seq, char byte, hf_error *r
 
 int hf_repair_marks_of(hf_verify_work *work, const hf_span *span, hf_error *reterr) {
   hf_verify_mark *mark = &work->log_mark;
+  if (span->in_part && work->repair->mark_fd >= 0 && span->first + span->count - 1 > mark->length) {
+    int status = make_part_durable(work, span, reterr);
+    if (status != HF_OK)
+      return status;
+  }
   for (size_t i = span->from; i < span->count && work->repair->mark_fd >= 0; i++) {
     uint64_t seq = span->first + i;
     int is_first =

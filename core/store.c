@@ -193,6 +193,10 @@ static int open_parts(hf_store *store, hf_error *reterr) {
   return HF_OK;
 }
 
+int hf_store_fresh_flags(const hf_store *store) {
+  return store->shared && strncmp(store->fs.acting_type, "nfs", 3) == 0 ? O_DIRECT : 0;
+}
+
 static int take_options(hf_store *store, const hf_open_options *options, hf_error *reterr) {
   const hf_config *config = options != NULL ? options->config : NULL;
   const char *purpose = options != NULL && options->purpose != NULL ? options->purpose : "save";
@@ -322,7 +326,11 @@ int hf_store_info(hf_store *store, hf_info *ret_info, hf_error *reterr) {
   status = hf_store_read_locker(store, ret_info->locker, NULL, reterr);
   if (status != HF_OK)
     hf_store_name_in_error(store, reterr);
+  (void)pthread_mutex_lock(&store->view_mutex);
+  const char *mode = hf_store_is_journal(store) ? "journal" : "publish";
+  (void)pthread_mutex_unlock(&store->view_mutex);
   memcpy(ret_info->publish, store->manifest.publish, sizeof ret_info->publish);
+  (void)snprintf(ret_info->mode, sizeof ret_info->mode, "%s", mode);
   memcpy(ret_info->created, store->manifest.created, sizeof ret_info->created);
   ret_info->forced = store->manifest.forced;
   memcpy(ret_info->peer, store->manifest.peer, sizeof ret_info->peer);

@@ -111,6 +111,11 @@ void hf_store_name_in_error(const hf_store *store, hf_error *reterr);
 /* Opens log/mark to be kept open, anew where it was. */
 void hf_store_pin_log_mark(hf_store *store);
 
+/* Flags of open() by which each read of what another host may have appended asks the server. NFS:
+ * O_DIRECT, whose requests need no alignment there. Elsewhere it may be refused, and what is
+ * remembered is as good: it is intact, or it does not check. */
+int hf_store_fresh_flags(const hf_store *store);
+
 /* Opens stage/, probes a mount that is not local. Once; thread-safe. */
 int hf_store_prepare_to_stage(hf_store *store, hf_error *reterr);
 

@@ -7,7 +7,6 @@
 #include "config.h"
 #include "err.h"
 #include "log.h"
-#include "plant.h"
 
 #include "banned.h"
 
@@ -16,10 +15,8 @@ const char *hf_store_locker_name(const hf_store *store) {
 }
 
 int hf_store_is_journal(const hf_store *store) {
-  if (store->view.mode_seq != 0)
-    return store->view.journal;
-  return HF_TEST_JOURNAL && !store->shared && !store->rename_mode &&
-         strcmp(store->manifest.locker, "flock") == 0;
+  /* the manifest's locker may be a later one, of a record that is still to be read */
+  return store->view.mode_seq != 0 ? store->view.journal : store->manifest.journal;
 }
 
 int hf_store_is_as(hf_store *store, const char *scheme, int journal) {

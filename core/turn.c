@@ -408,11 +408,26 @@ static int in_journal(hf_store *store) {
   return journal;
 }
 
+/* Where a store that was made on a local filesystem is reached over one that hosts share. There is
+ * no part of it that two hosts can lock and both see the end of. */
+static int refuse_to_append(const hf_store *store, const hf_staged *staged, hf_error *reterr) {
+  if (!store->shared || staged->attempt[0]->without_lock)
+    return HF_OK;
+  return hf_err(reterr, HF_ECONFIG, store->path,
+                "the store is in journal mode, which is for one host's local filesystem, and here "
+                "it is %s: nothing was saved. On the host where it is local: holdfast locker set "
+                "redis (or flock --mode publish); where no such host writes to it any more, the "
+                "same here, with --force",
+                store->fs.acting_type);
+}
+
 void hf_turn(hf_store *store, hf_staged *staged) {
   hf_error error = HF_ERROR_INIT;
   store->turn_scheme[0] = '\0';
   int journal = in_journal(store);
-  int status = prepare(store, staged, journal, &error);
+  int status = journal ? refuse_to_append(store, staged, &error) : HF_OK;
+  if (status == HF_OK)
+    status = prepare(store, staged, journal, &error);
   if (status == HF_OK)
     ask_for_turn(store, staged, journal, &error);
   else

@@ -89,6 +89,27 @@ static uint32_t count_lines(const char *text, const struct hf_found_gap *gap, in
   return count;
 }
 
+static int has_twice(const char *text, size_t bytes, const char *member) {
+  size_t count = strlen(member);
+  const char *first = memmem(text, bytes, member, count);
+  if (first == NULL)
+    return 0;
+  first += count;
+  return memmem(first, bytes - (size_t)(first - text), member, count) != NULL;
+}
+
+/* Damage in the midst of one record: not of two, where what parts them was overwritten. */
+static int is_plain(const char *text, const struct hf_found_gap *gap) {
+  size_t bytes = gap->end - gap->start;
+  const char *at = text + gap->start;
+  if (bytes == 0 || at[bytes - 1] != '\n' || !begins_as_line(at, bytes - 1) ||
+      !ends_as_line(at, bytes - 1))
+    return 0;
+  return memchr(at, '\n', bytes - 1) == NULL && !has_twice(at, bytes, line_start) &&
+         !has_twice(at, bytes, ",\"at\":\"") && !has_twice(at, bytes, ",\"host\":") &&
+         !has_twice(at, bytes, crc_start);
+}
+
 typedef struct scan {
   const char *text;
   hf_found *found;
@@ -100,6 +121,7 @@ static void close_gap(scan *s, size_t end, int is_trailing) {
   gap->start = (uint32_t)s->gap_start;
   gap->end = (uint32_t)(end > s->gap_start ? end : s->gap_start);
   gap->lines = count_lines(s->text, gap, is_trailing);
+  gap->plain = (uint8_t)is_plain(s->text, gap);
   if (gap->end > gap->start)
     s->found->clean = 0;
 }
@@ -130,7 +152,7 @@ void hf_found_scan(const char *text, size_t bytes, hf_found *ret_found) {
   scan s = {text, ret_found, 0};
   ret_found->count = 0;
   ret_found->more = 0;
-  ret_found->clean = 1;
+  ret_found->clean = ret_found->counted = 1;
   ret_found->bytes = bytes;
   ret_found->ends_in_newline = bytes > 0 && text[bytes - 1] == '\n';
   size_t at = 0;
@@ -164,6 +186,13 @@ size_t hf_found_total(const hf_found *found) {
   return total;
 }
 
+int hf_found_is_plain(const hf_found *found) {
+  for (size_t g = 0; g <= found->count; g++)
+    if (found->gap[g].end > found->gap[g].start && !found->gap[g].plain)
+      return 0;
+  return 1;
+}
+
 /* ---- places ---- */
 
 typedef struct shares {
@@ -186,7 +215,9 @@ static void share_out(const hf_found *found, size_t lost, shares *ret) {
       only = g;
     }
   }
-  if (seeming == lost || lost == 0 || gaps == lost) {
+  if (!found->counted && lost > 0) {
+    ret->certain = 0;
+  } else if (seeming == lost || lost == 0 || gaps == lost) {
     for (size_t g = 0; g <= last && lost > 0; g++)
       ret->of[g] = seeming == lost ? found->gap[g].lines : found->gap[g].lines > 0;
   } else if (gaps <= 1) {
@@ -247,7 +278,7 @@ static void place_uncertain(const hf_found *found, size_t want, hf_vlines *ret) 
   size_t back = 0;
   while (front < found->count && front < want && found->gap[front].lines == 0)
     front++;
-  while (back < found->count - front && back < want - front &&
+  while (found->counted && back < found->count - front && back < want - front &&
          found->gap[found->count - back].lines == 0)
     back++;
   for (size_t i = 0; i < want; i++) {

@@ -20,11 +20,13 @@ typedef struct hf_found {
     uint32_t start;
     uint32_t end;   /* start == end: empty */
     uint32_t lines; /* damaged records that seem to have stood there */
+    uint8_t plain;  /* 1: it begins and ends as one record does, and seems to hold no other */
   } gap[HF_BATCH_MAX + 1];
   size_t count;
   size_t more; /* whole records for which there is no room: no file of ours has so many */
   int clean; /* nothing but whole records, each with its newline, and newlines as padding behind */
   int ends_in_newline;
+  int counted; /* 0: nothing but what is seen tells how many records there were. As scanned: 1 */
   size_t bytes;
 } hf_found;
 
@@ -51,6 +53,9 @@ typedef struct hf_vlines {
   int junk;     /* bytes that belong to no record */
   size_t extra; /* whole records that belong to no seq */
 } hf_vlines;
+
+/* 1: no gap could have held another number of records than it seems to. */
+int hf_found_is_plain(const hf_found *found);
 
 /* Puts them to their places in a file of `want` records (1 to HF_BATCH_MAX): a record goes only
  * where it must have stood. */

@@ -77,7 +77,10 @@ static int is_uuid(const char *text) {
 void hf_manifest_salvage(const char *text, size_t bytes, hf_manifest *ret_manifest) {
   hf_manifest *manifest = ret_manifest;
   memset(manifest, 0, sizeof *manifest);
-  manifest->format = HF_FORMAT_VERSION;
+  char mode[16] = "";
+  salvage_text(text, bytes, "mode", "journal", mode, sizeof mode);
+  manifest->journal = strcmp(mode, "journal") == 0;
+  manifest->format = manifest->journal ? HF_FORMAT_JOURNAL : HF_FORMAT_PUBLISH;
   salvage_text(text, bytes, "uuid", "0123456789abcdef-", manifest->uuid, sizeof manifest->uuid);
   if (!is_uuid(manifest->uuid))
     manifest->uuid[0] = '\0';
@@ -92,8 +95,8 @@ void hf_manifest_salvage(const char *text, size_t bytes, hf_manifest *ret_manife
                sizeof manifest->created);
 }
 
-/* A newer format is no damage. Its number may be damaged, though: then the crc is that of format 1,
- * or of a text that one bit parts from it. */
+/* A newer format is no damage. Its number may be damaged, though: then the crc is that of a format
+ * that is known, or of a text that one bit parts from it. */
 static int refuse_newer(hf_verify_work *work, const hf_error *why, hf_error *reterr) {
   hf_manifest manifest;
   hf_autobuf text = {0};
@@ -104,11 +107,14 @@ static int refuse_newer(hf_verify_work *work, const hf_error *why, hf_error *ret
     return HF_OK;
   if (bytes > sizeof format && memcmp(old, format, sizeof format - 1) == 0) {
     const char *comma = memchr(old, ',', bytes);
-    if (comma != NULL && (hf_buf_printf(&text, "%s%d", format, HF_FORMAT_VERSION) != 0 ||
-                          hf_buf_add(&text, comma, bytes - (size_t)(comma - old)) != 0))
-      return hf_err_nomem(reterr);
-    if (comma != NULL && is_manifest(text.data, text.used, &manifest))
-      return HF_OK;
+    for (int known = HF_FORMAT_PUBLISH; comma != NULL && known <= HF_FORMAT_VERSION; known++) {
+      hf_buf_clear(&text);
+      if (hf_buf_printf(&text, "%s%d", format, known) != 0 ||
+          hf_buf_add(&text, comma, bytes - (size_t)(comma - old)) != 0)
+        return hf_err_nomem(reterr);
+      if (is_manifest(text.data, text.used, &manifest))
+        return HF_OK;
+    }
   }
   if (reterr != NULL)
     *reterr = *why;

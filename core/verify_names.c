@@ -98,6 +98,12 @@ static int parse_number(const char *name, size_t digits, uint64_t *ret_number) {
   return 0;
 }
 
+/* The tiles of which log/mark knows at least a record. */
+static uint64_t tiles_marked(const hf_verify_work *work) {
+  uint64_t marked = work->log_mark.length;
+  return marked > 0 ? hf_tile_of(marked) + 1 : 0;
+}
+
 static int tile_file(void *context, const char *name, hf_error *reterr) {
   inside *in = context;
   char expected[HF_TILE_NAME_BYTES];
@@ -109,8 +115,14 @@ static int tile_file(void *context, const char *name, hf_error *reterr) {
     if (strcmp(strchr(expected, '/') + 1, name) == 0)
       return hf_seqs_add(&in->work->tiles, tile, reterr);
     hf_part_name(tile, expected);
-    if (strcmp(strchr(expected, '/') + 1, name) == 0)
-      return HF_OK; /* looked at with its records */
+    int is = strcmp(strchr(expected, '/') + 1, name) == 0
+                 ? hf_verify_name(in->fd, name, in->folder, NULL, NULL, reterr)
+                 : HF_NAME_ABSENT;
+    if (is < 0)
+      return is;
+    /* else looked at with its records */
+    if (is == HF_NAME_FILE || (is != HF_NAME_ABSENT && tile < tiles_marked(in->work)))
+      return HF_OK;
   }
   if (say_harmless(in->work, in->folder, name))
     return HF_OK;

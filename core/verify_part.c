@@ -1,5 +1,6 @@
 /* The tile that journal mode appends to: its span, as far as it is one. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "boot.h"
@@ -18,10 +19,10 @@ static size_t count_by_mark(const hf_verify_work *work, uint64_t tile) {
 }
 
 /* Whole lines from the beginning on; *ret_end: where they end. */
-static size_t count_whole(const hf_buf *text, size_t *ret_end) {
+static size_t count_whole(const hf_buf *text, size_t limit, size_t *ret_end) {
   size_t count = 0;
   size_t at = 0;
-  while (at < text->used && count < HF_TILE_RECORDS) {
+  while (at < text->used && count < limit) {
     const char *end = memchr(text->data + at, '\n', text->used - at);
     if (end == NULL || !hf_line_is_whole(text->data + at, (size_t)(end - text->data) - at))
       break;
@@ -32,14 +33,39 @@ static size_t count_whole(const hf_buf *text, size_t *ret_end) {
   return count;
 }
 
-static void say_torn(hf_verify_work *work, const hf_span *span, size_t bytes) {
+static void say_torn(hf_verify_work *work, const hf_span *span, size_t from, size_t bytes) {
+  hf_autofree hf_found *found = calloc(1, sizeof *found);
   if (work->part_said == span->first)
     return;
   work->part_said = span->first;
+  if (found != NULL)
+    hf_found_scan(span->text.data + from, bytes, found);
+  if (found != NULL && found->count + found->more > 0) {
+    hf_verify_say(work, HF_SAY_REMARK, "leftover", 0, span->path,
+                  "%zu whole records stand behind a line that does not check, where the mark tells "
+                  "of none: a power loss kept them, and not what was written before; or that line "
+                  "was damaged, and the mark cut short. Whoever saves next puts a copy into "
+                  "quarantine/ and cuts them off",
+                  found->count + found->more);
+    return;
+  }
   hf_verify_say(work, HF_SAY_REMARK, "leftover", 0, span->path,
                 "%zu bytes stand behind its last record, which are none: a writer was ended before "
                 "it was done, and had no answer; whoever saves next cuts them off",
                 bytes);
+}
+
+/* A mark with bytes that no writer writes may have gained them: its length tells of no more records
+ * than seem to be there. Else one line that was altered would seem to have been several, and nobody
+ * knew the numbers of those behind it. */
+static size_t trust(hf_verify_work *work, uint64_t tile, size_t by_mark, size_t seeming) {
+  int byte = 'f';
+  for (size_t i = 1; i <= by_mark && by_mark > seeming; i++) {
+    int status = hf_verify_mark_byte(work, tile * HF_TILE_RECORDS + i, &byte, NULL);
+    if (status == HF_OK && byte != 'f' && byte != '+')
+      return seeming;
+  }
+  return by_mark;
 }
 
 /* What the mark covers is there, or is damaged; what stands behind, as far as it is whole, counts
@@ -51,20 +77,27 @@ static int measure(hf_verify_work *work, uint64_t tile, hf_span *span) {
   while (used > 0 && span->text.data[used - 1] == '\0')
     used--;
   span->text.used = used;
-  size_t whole = count_whole(&span->text, &end);
+  /* what stands beyond the mark is judged by the host that appends */
+  size_t whole = count_whole(&span->text, work->shared ? by_mark : HF_TILE_RECORDS, &end);
+  if (work->shared && whole == by_mark)
+    used = end;
   size_t next = hf_seqs_find(&work->names, span->first + whole);
   /* behind a change of mode the records are loose again */
   if (next < work->names.count && work->names.at[next] - span->first < by_mark)
     by_mark = (size_t)(work->names.at[next] - span->first);
   if (whole >= by_mark) {
     if (used > end)
-      say_torn(work, span, used - end);
+      say_torn(work, span, end, used - end);
     span->text.used = end;
     span->count = whole;
     hf_found_scan(span->text.data, end, &span->found);
   } else {
     hf_found_scan(span->text.data, used, &span->found);
     size_t total = hf_found_total(&span->found);
+    size_t trusted = trust(work, tile, by_mark, total);
+    span->found.counted =
+        (trusted == by_mark && by_mark >= total) || hf_found_is_plain(&span->found);
+    by_mark = trusted;
     span->count = total > by_mark && total <= HF_TILE_RECORDS && span->found.count > 0 &&
                           span->found.ends_in_newline
                       ? total
@@ -77,7 +110,7 @@ static int measure(hf_verify_work *work, uint64_t tile, hf_span *span) {
 
 int hf_span_read_part(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *reterr) {
   uint64_t tile = hf_tile_of(seq);
-  if (work->shared || work->tile_fd < 0)
+  if (work->tile_fd < 0)
     return 0;
   hf_part_name(tile, span->name);
   hf_span_begin(span, tile * HF_TILE_RECORDS + 1, "tile");

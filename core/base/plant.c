@@ -16,7 +16,6 @@ hf_plant hf_planted = HF_PLANT_NONE;
 static int pause_place = -1;
 static atomic_ulong pause_countdown;
 static int all_is_shared;
-static int new_is_journal;
 
 void hf_pause_here(hf_pause place) {
   if (pause_place == (int)place && atomic_fetch_sub(&pause_countdown, 1) == 1)
@@ -25,10 +24,6 @@ void hf_pause_here(hf_pause place) {
 
 int hf_test_shared(void) {
   return all_is_shared;
-}
-
-int hf_test_journal(void) {
-  return new_is_journal;
 }
 
 const char *hf_test_boot(void) {
@@ -100,7 +95,6 @@ __attribute__((constructor)) static void read_environment(void) {
   read_plant();
   read_pause();
   read_switch("HF_TEST_SHARED", &all_is_shared);
-  read_switch("HF_TEST_JOURNAL", &new_is_journal);
 }
 
 #else

@@ -81,13 +81,9 @@ void hf_pause_here(hf_pause place);
 /* HF_TEST_SHARED=1: every filesystem is taken for one that hosts share, so that what is done there
  * is tested everywhere. */
 int hf_test_shared(void);
-/* HF_TEST_JOURNAL=1: a new store with flock on a local filesystem is in journal mode. */
-int hf_test_journal(void);
-#define HF_TEST_JOURNAL hf_test_journal()
 /* HF_TEST_BOOT=NAME: the boot that this process takes for the present one. NULL: the real one. */
 const char *hf_test_boot(void);
 #else
-#define HF_TEST_JOURNAL 0
 #define HF_PLANTED(name) 0
 #define HF_PAUSE_AT(name) ((void)0)
 #endif

@@ -109,12 +109,16 @@ typedef struct hf_init_options {
   /* 1: also where the filesystem is not known to be local and no result of hf_doctor_peer is
    * recorded in the folder, or one that does not allow the locker. The manifest keeps that. */
   int force;
+  /* "journal", "publish" (docs/PROTOCOL.md tells what they do), or NULL: journal where it may be,
+   * with the flock locker on a local filesystem that has hard links, else publish */
+  const char *mode;
 } hf_init_options;
 
 typedef struct hf_info {
   char uuid[HF_UUID_CHARS + 1];
   /* the effective one: of the last change in the log, else the one that the store was made with */
   char locker[HF_LOCKER_NAME_BYTES_MAX + 1];
+  char mode[16];    /* "journal" or "publish"; the effective one, as the locker */
   char publish[16]; /* "link" or "rename" */
   char created[40]; /* RFC 3339 */
   char path[4096];  /* absolute */
@@ -127,9 +131,9 @@ typedef struct hf_info {
  * folder must be empty). options and ret_info may be NULL. Probes what the filesystem can do.
  * Errors: HF_EEXIST (a store is there), HF_EINVAL (not a folder, not empty), HF_EUNSUPPORTED
  * (neither link nor renameat2 with RENAME_NOREPLACE work here), HF_ECONFIG (the locker is not
- * configured: what to put where; or nothing recorded shows that a store is safe here: run
- * hf_doctor_peer, or force), HF_EIO. A failed or killed hf_init leaves nothing that a second
- * one does not finish. */
+ * configured: what to put where; journal mode was asked for where it cannot be; or nothing recorded
+ * shows that a store is safe here: run hf_doctor_peer, or force), HF_EIO. A failed or killed
+ * hf_init leaves nothing that a second one does not finish. */
 HF_API int hf_init(const char *path, const hf_init_options *options, hf_info *ret_info,
                    hf_error *reterr);
 

@@ -54,6 +54,7 @@ class Case(unittest.TestCase):
     """A test with a scratch folder, an environment of its own, and a store in `self.store`."""
 
     make_store = True
+    mode = "journal"  # "publish" where a test looks into log/
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="holdfast-cli-")
@@ -65,7 +66,7 @@ class Case(unittest.TestCase):
         self.env["HOME"] = self.home
         self.store = self.path("store")
         if self.make_store:
-            self.run_ok("init", self.store, "--locker", "flock", "--force", store=None)
+            self.run_ok("init", self.store, "--locker", "flock", "--mode", self.mode, "--force", store=None)
 
     def remove_folder(self):
         shutil.rmtree(self.folder, ignore_errors=True)

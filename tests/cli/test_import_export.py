@@ -127,6 +127,8 @@ class Import(Case):
 
 
 class Export(Case):
+    mode = "publish"
+
     def setUp(self):
         super().setUp()
         self.save("a", "s", '{"n":9007199254740993,"e":1e400}', "--group", "g, with comma")

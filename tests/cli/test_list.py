@@ -165,6 +165,8 @@ class Formats(Case):
 
 
 class Damage(Case):
+    mode = "publish"
+
     def test_a_damaged_record_is_told_and_the_list_goes_on(self):
         for i in range(1, 6):
             self.save(f"run{i}", "s", {"i": i})

@@ -10,9 +10,42 @@ from support import FAILED, LOCK, USAGE, Case, main
 
 class Show(Case):
     def test_as_it_was_made(self):
-        self.assertEqual(self.run_ok("locker").out, "flock\n")
+        self.assertEqual(self.run_ok("locker").out, "flock, journal mode\n")
         self.assertEqual(self.run_ok("--json", "locker", "show").json,
-                         {"locker": "flock", "mode": "publish", "seq": 0, "manifest": "flock"})
+                         {"locker": "flock", "mode": "journal", "seq": 0, "manifest": "flock"})
+
+    def test_the_mode_of_a_new_store(self):
+        """Journal mode where its rules hold, and where nothing else was said."""
+        for number, (options, mode, form) in enumerate((
+                (("--locker", "flock"), "journal", 2), (("--locker", "flock", "--mode", "publish"), "publish", 1),
+                (("--locker", "flock", "--mode", "journal"), "journal", 2), (("--locker", "none"), "publish", 1))):
+            store = self.path(f"new{number}")
+            made = self.run_ok("--json", "init", store, *options, "--force", store=None).json
+            self.assertEqual(made["mode"], mode)
+            self.assertEqual(self.run_ok("--json", "locker", store=store).json["mode"], mode)
+            with open(os.path.join(store, "holdfast.json"), encoding="utf-8") as file:
+                manifest = json.load(file)
+            self.assertEqual((manifest["format"], manifest.get("mode", "publish")), (form, mode))
+            self.assertEqual(os.path.exists(os.path.join(store, "tile", "boot")), mode == "journal")
+        none = self.path("none")
+        self.run_bad(USAGE, "init", none, "--locker", "none", "--mode", "journal", "--force", store=None,
+                     says="flock alone has")
+        self.run_ok("init", none, "--locker", "none", "--mode", "publish", "--force", store=None)
+
+    def test_a_lost_manifest(self):
+        """tile/boot tells that the store was made in journal mode; a mode record tells more."""
+        manifest = os.path.join(self.store, "holdfast.json")
+        self.save("a", "s", {"a": 1})
+        os.unlink(manifest)
+        self.run_any("verify", "--repair")
+        self.assertEqual(self.run_ok("--json", "locker").json["mode"], "journal")
+        self.assertEqual(self.save("b", "s", {"b": 1}), 2)
+        self.run_ok("locker", "set", "flock", "--mode", "publish")
+        os.unlink(manifest)
+        self.run_any("verify", "--repair")
+        self.assertEqual(self.run_ok("--json", "locker").json["mode"], "publish")
+        self.assertEqual(self.save("c", "s", {"c": 1}), 4)
+        self.run_ok("verify", "--deep")
 
     def test_wrong_use(self):
         for words, says in ((("locker", "other"), "neither show nor set"), (("locker", "set"), "give one locker"),
@@ -23,6 +56,8 @@ class Show(Case):
 
 
 class Set(Case):
+    mode = "publish"
+
     def setUp(self):
         super().setUp()
         out = self.run_ok("init", self.path("other"), "--locker", "none", "--force", store=None).out
@@ -200,7 +235,9 @@ class Set(Case):
         self.run_ok("verify", "--deep")
 
 class Journal(Case):
-    """Journal mode: records are appended to tile/000/0.part."""
+    """Journal mode: records are appended to tile/000/0.part. Here it begins behind a loose record."""
+
+    mode = "publish"
 
     def setUp(self):
         super().setUp()

@@ -10,6 +10,8 @@ OFF = json.dumps({"packing": {"automatic": False}})
 
 
 class Filled(Case):
+    mode = "publish"
+
     def setUp(self):
         super().setUp()
         self.off = self.write("off.json", OFF)
@@ -143,6 +145,27 @@ class ByItself(Filled):
         quiet = self.run_ok("save", "--run-id", "one", "--stage", "S", "-", input="{}")
         self.assertEqual(quiet.err, "")
         self.run_bad(FAILED, "pack", says="differs from its loose records")
+        self.assertEqual(self.tiles(), 0)
+        os.unlink(other)
+        self.assertEqual(self.run_ok("--json", "pack").json["packed"], 1)
+        self.assertStoreIntact()
+
+
+class ByItselfInJournalMode(ByItself):
+    """A tile's part, once it is full, gets the tile's name."""
+
+    mode = "journal"
+
+    def test_it_never_changes_an_answer(self):
+        self.fill(TILE - 1)
+        other = os.path.join(self.store, "tile", "000", "0.jsonl")
+        with open(other, "wb") as f:
+            f.write(b"nothing of ours\n")
+        result = self.run_any("save", "--run-id", "last", "--stage", "S", "-", input="{}")
+        self.assertEqual((result.status, result.out), (DONE, f"{TILE}\n"), result)
+        self.assertEqual(len(result.err.splitlines()), 1, result)
+        self.assertIn("0.jsonl", result.err)
+        self.run_bad(FAILED, "pack", says="0.jsonl")
         self.assertEqual(self.tiles(), 0)
         os.unlink(other)
         self.assertEqual(self.run_ok("--json", "pack").json["packed"], 1)

@@ -215,9 +215,9 @@ SHIM = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-/* fsync of what has this end of a path fails. */
-int fsync(int fd) {
-  int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+/* fsync and fdatasync of what has this end of a path fail. */
+static int flush(int fd, const char *call) {
+  int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, call);
   char link[64], path[4096];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t n = readlink(link, path, sizeof path - 1);
@@ -231,11 +231,16 @@ int fsync(int fd) {
   }
   return real(fd);
 }
+int fsync(int fd) { return flush(fd, "fsync"); }
+int fdatasync(int fd) { return flush(fd, "fdatasync"); }
 """
 
 
 class Unsure(Case):
     """A folder's fsync fails after the record was linked: nobody knows whether it is durable."""
+
+    mode = "publish"
+    flushed = "/store/log"
 
     def setUp(self):
         super().setUp()
@@ -250,7 +255,7 @@ class Unsure(Case):
         options = self.env.get("ASAN_OPTIONS", "")
         self.failing = {
             "LD_PRELOAD": self.shim,
-            "FAIL_FSYNC_OF": "/store/log",
+            "FAIL_FSYNC_OF": self.flushed,
             "ASAN_OPTIONS": options + ":verify_asan_link_order=0",
         }
 
@@ -289,6 +294,13 @@ class Unsure(Case):
         result = self.run_any("save", *KEY, "-", input='{"a":1}', env=failing)
         self.assertEqual((result.status, result.out), (FAILED, ""), result)
         self.assertEqual(self.head(), 0)
+
+
+class UnsureInJournalMode(Unsure):
+    """The part's fdatasync fails after the record was appended."""
+
+    mode = "journal"
+    flushed = "/store/tile/000/0.part"
 
 
 if __name__ == "__main__":

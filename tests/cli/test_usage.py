@@ -258,13 +258,13 @@ class Init(Case):
         lines = self.run_ok("init", store, "--locker", "flock", "--force", store=None).lines
         self.assertRegex(lines[0], r"^uuid [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
         self.assertRegex(lines[1], r"^filesystem \S+$")
-        self.assertEqual(lines[2], "locker flock")
+        self.assertEqual(lines[2:], ["locker flock", "mode journal"])
         self.store = store
         self.assertEqual(self.manifest()["uuid"], lines[0].split()[1])
         args = ("init", self.path("j"), "--locker", "none", "--force")
         info = self.run_ok("--json", *args, store=None).json
         self.assertEqual(
-            list(info), "uuid path filesystem locker publish created forced peer caution".split()
+            list(info), "uuid path filesystem locker mode publish created forced peer caution".split()
         )
         self.assertEqual((info["locker"], info["path"]), ("none", self.path("j")))
 

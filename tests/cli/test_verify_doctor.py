@@ -9,6 +9,8 @@ KEY = ("--run-id", "r", "--stage", "s")
 
 
 class Verify(Case):
+    mode = "publish"
+
     def setUp(self):
         super().setUp()
         for i in range(1, 6):

@@ -132,7 +132,8 @@ hf_store *fault_open(const char *path);
 void fault_let_pack(int yes);
 /* hf_pack; *ret_packed: the tiles that it packed. */
 int fault_pack(hf_store *store, uint64_t *ret_packed, hf_error *reterr);
-void fault_init(const char *path, const char *locker);
+void fault_init(const char *path, const char *locker); /* in publish mode */
+void fault_init_in(const char *path, const char *locker, const char *mode);
 
 /* hf_verify, deep: fails where it finds damage. Remarks are fine. */
 void fault_verify(const char *path);

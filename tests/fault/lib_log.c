@@ -30,8 +30,12 @@ hf_store *fault_open(const char *path) {
 }
 
 void fault_init(const char *path, const char *locker) {
+  fault_init_in(path, locker, "publish");
+}
+
+void fault_init_in(const char *path, const char *locker, const char *mode) {
   hf_error error = HF_ERROR_INIT;
-  hf_init_options options = {.locker = locker, .force = 1};
+  hf_init_options options = {.locker = locker, .force = 1, .mode = mode};
   fault_must(hf_init(path, &options, NULL, &error), &error, "hf_init");
 }
 

@@ -63,6 +63,9 @@ typedef struct power_run {
 
 #define POWER_STORE "parent/store" /* below the disk's root */
 
+/* hf_init_options.mode of its store. */
+const char *power_mode_of_new(const power_mode *mode);
+
 /* Runs the workload on the disk `root` and fills *run. */
 void power_record(const power_mode *mode, const char *root, power_run *run);
 

@@ -116,7 +116,8 @@ static void go_on(const power_run *run, size_t position, hf_store *store) {
 /* The power went while the store was being made. */
 static void check_init(const power_run *run, const char *path) {
   hf_error error = HF_ERROR_INIT;
-  hf_init_options options = {.locker = run->mode->locker, .force = 1};
+  hf_init_options options = {
+      .locker = run->mode->locker, .force = 1, .mode = power_mode_of_new(run->mode)};
   int status = hf_init(path, &options, NULL, &error);
   if (status != HF_EEXIST)
     fault_must(status, &error, "a second hf_init");

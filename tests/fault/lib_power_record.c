@@ -290,9 +290,14 @@ static void do_edge(void) {
   look();
 }
 
+/* In journal mode from the first record on, but for the one that begins with a change. */
+const char *power_mode_of_new(const power_mode *mode) {
+  return mode->journal && !mode->edge ? "journal" : "publish";
+}
+
 void power_record(const power_mode *mode, const char *root, power_run *run) {
   hf_error error = HF_ERROR_INIT;
-  hf_init_options options = {.locker = mode->locker, .force = 1};
+  hf_init_options options = {.locker = mode->locker, .force = 1, .mode = power_mode_of_new(mode)};
   char path[FAULT_PATH_BYTES];
   memset(run, 0, sizeof *run);
   memset(&work, 0, sizeof work);
@@ -309,7 +314,7 @@ void power_record(const power_mode *mode, const char *root, power_run *run) {
   work.first = power_open(mode, root);
   work.second = power_open(mode, root);
   work.reader = power_open(mode, root);
-  if (mode->journal)
+  if (mode->journal && mode->edge)
     change_locker(work.first, "flock", "journal");
   if (mode->edge)
     do_edge();

@@ -62,8 +62,7 @@ static void check_records(check *all) {
       check_record(all, record);
     else
       FAULT_CHECK(strcmp(record->op, "end") == 0 ||
-                      ((storm_now.flips || (i == 0 && strcmp(storm_now.locker, "journal") == 0)) &&
-                       strcmp(record->op, "mode") == 0),
+                      (storm_now.flips && strcmp(record->op, "mode") == 0),
                   "seq %zu is of op %s", i + 1, record->op);
     uint64_t shown = atomic_load(&storm_all->shown[i + 1]);
     FAULT_CHECK(shown == 0 || shown == (record->line_hash | 1),

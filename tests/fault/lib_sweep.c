@@ -24,6 +24,8 @@ sweep_mode sweep_mode_option(int argc, char **argv) {
 int sweep_is_for(const sweep_op *op, sweep_mode mode) {
   if (mode == SWEEP_JOURNAL && op->check == sweep_check_locker)
     return 0; /* it asks for the record that chose the locker */
+  if (mode == SWEEP_JOURNAL && op->template == NULL)
+    return 1; /* init */
   return (mode != SWEEP_RENAME && mode != SWEEP_JOURNAL) || (op->changes && op->prepare != NULL);
 }
 
@@ -185,6 +187,10 @@ static void count_outcome(sweep_counts *counts, int status) {
     counts->unsure++;
   else
     counts->errors++;
+}
+
+const char *sweep_mode_of_new(const sweep_case *one) {
+  return one->mode == SWEEP_JOURNAL ? "journal" : "publish";
 }
 
 static void make_case(sweep_case *one, const sweep_op *op, sweep_mode mode) {

@@ -80,6 +80,9 @@ typedef struct sweep_counts {
 /* The mode of --mode, or SWEEP_MODES for all of them. */
 sweep_mode sweep_mode_option(int argc, char **argv);
 
+/* hf_init_options.mode of a store that it makes. */
+const char *sweep_mode_of_new(const sweep_case *one);
+
 /* Without hard links, and in journal mode, only what commits differs. */
 int sweep_is_for(const sweep_op *op, sweep_mode mode);
 

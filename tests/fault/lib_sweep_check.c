@@ -148,7 +148,7 @@ void sweep_check_saves(sweep_case *one, int status, const hf_error *error) {
 
 void sweep_check_init(sweep_case *one, int status, const hf_error *error) {
   hf_error again = HF_ERROR_INIT;
-  hf_init_options options = {.locker = "flock", .force = 1};
+  hf_init_options options = {.locker = "flock", .force = 1, .mode = sweep_mode_of_new(one)};
   (void)error;
   int second = hf_init(one->path, &options, NULL, &again);
   if (status == HF_OK)

@@ -119,7 +119,7 @@ static int run_same(sweep_case *one, hf_error *reterr) {
 }
 
 static int run_init(sweep_case *one, hf_error *reterr) {
-  hf_init_options options = {.locker = "flock", .force = 1};
+  hf_init_options options = {.locker = "flock", .force = 1, .mode = sweep_mode_of_new(one)};
   return hf_init(one->path, &options, NULL, reterr);
 }
 

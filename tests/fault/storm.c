@@ -262,9 +262,8 @@ static void run_seed(void) {
   fault_context("seed %llu, %s", (unsigned long long)storm_now.seed, storm_now.locker);
   fault_path(parent.path, fault_folder(), "store");
   int journal = strcmp(storm_now.locker, "journal") == 0;
-  fault_init(parent.path, storm_now.flips || journal ? "flock" : storm_now.locker);
-  if (journal)
-    fault_set_journal(parent.path);
+  fault_init_in(parent.path, storm_now.flips || journal ? "flock" : storm_now.locker,
+                journal ? "journal" : "publish");
   make_shared_memory();
   storm();
   int64_t check_us = fault_now_us();

@@ -43,8 +43,12 @@ void scratch_end(scratch *here) {
 }
 
 void scratch_init(const scratch *here, const char *locker) {
+  scratch_init_in(here, locker, NULL);
+}
+
+void scratch_init_in(const scratch *here, const char *locker, const char *mode) {
   hf_error error = HF_ERROR_INIT;
-  hf_init_options options = {.locker = locker, .force = 1};
+  hf_init_options options = {.locker = locker, .mode = mode, .force = 1};
   if (hf_init(here->store, &options, NULL, &error) != HF_OK)
     fail("hf_init", error.place, error.message);
 }

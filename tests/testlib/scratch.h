@@ -17,6 +17,9 @@ void scratch_end(scratch *here);
 /* Makes the store with this locker; aborts the test program, with words, where that fails. */
 void scratch_init(const scratch *here, const char *locker);
 
+/* The same with this mode: "publish" for tests that look into log/. */
+void scratch_init_in(const scratch *here, const char *locker, const char *mode);
+
 /* Opens it; aborts where that fails. It does not pack by itself: a test that wants it says so. */
 hf_store *scratch_open(const scratch *here);
 

@@ -212,7 +212,7 @@ END_TEST
 
 START_TEST(a_newer_format_is_refused) {
   hf_error err = HF_ERROR_INIT;
-  char *line = make_line("{\"format\":2,\"layout\":\"other\"");
+  char *line = make_line("{\"format\":3,\"layout\":\"other\"");
   help_write(help_below("holdfast.json"), line);
   free(line);
   char *tree = help_tree(here.folder);

@@ -18,7 +18,7 @@ static hf_sys_table table;
 
 static void begin(void) {
   scratch_begin(&here);
-  scratch_init(&here, "flock");
+  scratch_init_in(&here, "flock", "publish");
   table = hf_sys_real;
 }
 

@@ -14,10 +14,18 @@
 static scratch here;
 static hf_store *store;
 
-static void begin(void) {
+static void begin_in(const char *mode) {
   scratch_begin(&here);
-  scratch_init(&here, "flock");
+  scratch_init_in(&here, "flock", mode);
   store = scratch_open(&here);
+}
+
+static void begin(void) {
+  begin_in("publish");
+}
+
+static void begin_journal(void) {
+  begin_in("journal");
 }
 
 static void begin_shared(void) {
@@ -494,7 +502,7 @@ START_TEST(test_stores_are_told_apart) {
 END_TEST
 
 START_TEST(test_a_manifest_of_a_newer_format_is_refused) {
-  static const char newer[] = "{\"format\":2,\"uuid\":\"x\",\"new\":true}";
+  static const char newer[] = "{\"format\":3,\"uuid\":\"x\",\"new\":true}";
   hf_error error = HF_ERROR_INIT;
   hf_store *other = NULL;
   scratch_write_file(scratch_path(&here, "holdfast.json"), newer, sizeof newer - 1);
@@ -538,20 +546,25 @@ static void add_all(TCase *tests) {
 int main(void) {
   Suite *suite = suite_create("store");
   TCase *local = tcase_create("local filesystem");
+  TCase *journal = tcase_create("journal mode");
   TCase *shared = tcase_create("as on a shared filesystem");
   TCase *handles = tcase_create("handles and manifests");
   tcase_add_checked_fixture(local, begin, end);
+  tcase_add_checked_fixture(journal, begin_journal, end);
   tcase_add_checked_fixture(shared, begin_shared, end);
   tcase_add_checked_fixture(handles, begin, end);
   tcase_set_timeout(local, 60);
+  tcase_set_timeout(journal, 60);
   tcase_set_timeout(shared, 60);
   add_all(local);
+  add_all(journal);
   add_all(shared);
   tcase_add_test(handles, test_a_child_gets_an_error);
   tcase_add_test(handles, test_stores_are_told_apart);
   tcase_add_test(handles, test_a_manifest_of_a_newer_format_is_refused);
   tcase_add_test(handles, test_an_unfinished_init_is_finished);
   suite_add_tcase(suite, local);
+  suite_add_tcase(suite, journal);
   suite_add_tcase(suite, shared);
   suite_add_tcase(suite, handles);
   SRunner *runner = srunner_create(suite);

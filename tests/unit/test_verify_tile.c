@@ -35,7 +35,7 @@ static void pack(void) {
 
 static void begin_loose(void) {
   scratch_begin(&here);
-  scratch_init(&here, "flock");
+  scratch_init_in(&here, "flock", "publish");
   save_many();
   remember();
 }

@@ -83,10 +83,10 @@ static inline void help_singles(hf_store *store, uint64_t first, uint64_t last) 
 }
 
 /* Another locker for the whole of a test: verify must not care. */
-static inline void help_store_with(const char *locker) {
+static inline void help_store_in(const char *locker, const char *mode) {
   uint64_t seq = 0;
   scratch_begin(&here);
-  scratch_init(&here, locker);
+  scratch_init_in(&here, locker, mode);
   char config[SCRATCH_PATH_BYTES];
   (void)snprintf(config, sizeof config, "%.4000s/config.json", here.folder);
   static const char unknown[] = "{\"filesystems\":{\"unknown\":\"flock\"}}";
@@ -102,6 +102,10 @@ static inline void help_store_with(const char *locker) {
   help_batch(store, 8, 2);
   help_singles(store, BATCH_B + 8, RECORDS);
   hf_close(&store);
+}
+
+static inline void help_store_with(const char *locker) {
+  help_store_in(locker, "publish");
 }
 
 static inline void help_store(void) {
