@@ -386,6 +386,7 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   int status = refresh(store, flags, reterr);
   for (int i = 0; i < STALE_TRIES_MAX && status == HF_OK && store->view.stale; i++)
     status = refresh(store, flags, reterr);
+  hf_view_settle(&store->view, &store->view_before, status == HF_OK);
   if (store->view.head != before)
     store->others_seen_at = store->view.head;
   return status;
