@@ -376,7 +376,8 @@ static int refresh(hf_store *store, unsigned flags, hf_error *reterr) {
     return HF_OK;
   if (!store->shared)
     status = look_beyond(store, &tiles, reterr);
-  if (store->view.stale) /* read anew: what is in flight is not this handle's to make durable */
+  /* read anew: what is in flight is not this handle's to make durable */
+  if (store->view.stale && !HF_PLANTED(JOURNAL_SETTLES_OTHERS))
     return status;
   return status == HF_OK ? make_durable(store, reterr) : status;
 }

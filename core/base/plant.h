@@ -55,6 +55,9 @@
   X(JOURNAL_TORN_TAIL, "journal mode: a torn line is taken for a record")                          \
   X(JOURNAL_NEXT_TILE_EARLY, "journal mode: a tile is begun before the last one is durable")       \
   X(JOURNAL_SHOW_UNPROVEN, "journal mode: readers are shown what is not durable yet")              \
+  X(JOURNAL_SETTLES_OTHERS, "journal mode: a reader flushes what another handle has in flight")    \
+  X(JOURNAL_FLUSH_CLOSES, "journal mode: who meets a failed flush closes the leader's descriptor") \
+  X(JOURNAL_MARK_UNLOCKED, "journal mode: log/mark is opened to write without its mutex")          \
   X(INDEX_HIT_UNCHECKED, "get takes a hash's last row without comparing the record's key")         \
   X(JUDGE_HIT_UNCHECKED, "a save is judged by a hash's last row, whatever key the record has")     \
   X(WALK_HIT_UNCHECKED, "list and history take each row of a hash, whatever its record says")      \
