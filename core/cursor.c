@@ -5,6 +5,7 @@
 #include "err.h"
 #include "index.h"
 #include "json.h"
+#include "plant.h"
 #include "read.h"
 
 #include "banned.h"
@@ -131,8 +132,7 @@ static int row_may_match(const hf_cursor *cursor, const hf_row *row) {
     return cursor->all_records;
   if (cursor->exact_hash != 0 && row->key_hash != cursor->exact_hash)
     return 0;
-  if (cursor->key.run.used > 0 &&
-      row->run_hash != hf_hash64(4, cursor->key.run.data, cursor->key.run.used))
+  if (cursor->key.run.used > 0 && row->run_hash != hf_run_hash(hf_piece_of(&cursor->key.run)))
     return 0;
   return 1;
 }
@@ -182,9 +182,18 @@ static int piece_wanted(const hf_buf *wanted, hf_piece piece) {
 }
 
 static int line_matches(const hf_cursor *cursor, const hf_line *line) {
+  if (HF_PLANTED(WALK_HIT_UNCHECKED))
+    return 1;
   return piece_wanted(&cursor->key.run, line->run) &&
          piece_wanted(&cursor->key.stage, line->stage) &&
          piece_wanted(&cursor->key.group, line->group) && wants_dims(cursor, line);
+}
+
+/* The walk cannot go on: what follows would have a gap. */
+static int stop(hf_cursor *cursor, int status) {
+  if (!HF_PLANTED(INDEX_WALK_OVER_GAP))
+    cursor->next = 0;
+  return status;
 }
 
 int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) {
@@ -202,19 +211,15 @@ int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) 
     step(cursor);
     if (status == HF_OK)
       status = hf_read_row(cursor->store, seq, &row, reterr);
-    if (status != HF_OK) {
-      cursor->next = 0;
-      return status;
-    }
+    if (status != HF_OK)
+      return stop(cursor, status);
     if (!row_may_match(cursor, &row))
       continue;
     int wanted = cursor->all_revisions || (row.flags & HF_ROW_DAMAGED) != 0
                      ? 1
                      : hf_read_is_current(cursor->store, seq, &row, cursor->last, reterr);
-    if (wanted < 0) {
-      cursor->next = 0;
-      return wanted;
-    }
+    if (wanted < 0)
+      return stop(cursor, wanted);
     if (wanted == 0)
       continue;
     status = hf_read_line(cursor->store, seq, &row, &text, &line, reterr);
@@ -224,7 +229,7 @@ int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) 
       status = hf_read_make(cursor->store, seq, cursor->last, &row, &text, &line,
                             cursor->with_documents, ret_record, reterr);
     if (status != HF_OK && status != HF_EDAMAGED)
-      cursor->next = 0; /* the walk cannot go on: what follows would have a gap */
+      return stop(cursor, status);
     if (status == HF_OK)
       cursor->left--;
     return status == HF_OK ? 1 : status;

@@ -120,7 +120,8 @@ uint64_t hf_index_group_hash(const char *text, size_t bytes);
  * get no index, and are read instead. */
 int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr);
 
-/* Takes index/mark away, then every index: hf_index_build makes them anew. */
+/* Takes index/mark away, then every index, then a mark that a builder may have begun meanwhile over
+ * what was still there: hf_index_build makes them anew. */
 int hf_index_forget(int index_fd, hf_error *reterr);
 
 /* ---- using them ---- */

@@ -4,6 +4,7 @@
 
 #include "err.h"
 #include "index.h"
+#include "plant.h"
 
 #include "banned.h"
 
@@ -54,6 +55,10 @@ static int open_set(hf_store *store, uint64_t tiles, const hf_index_set *old, hf
     hf_index *index = find(old, level, number);
     int is_old = index != NULL;
     int got = is_old ? 1 : hf_index_open(store, level, number, &index, reterr);
+    if (got == 0 && HF_PLANTED(INDEX_OVER_GAP)) {
+      set->records = (number + 1) * hf_index_tiles(level) * HF_TILE_RECORDS;
+      continue;
+    }
     if (got != 1)
       return got;
     int status = add_file(set, index, reterr);
@@ -146,7 +151,8 @@ static int adopt_up_to(hf_store *store, uint64_t tiles, hf_error *reterr) {
 int hf_index_adopt(hf_store *store, uint64_t tiles, hf_error *reterr) {
   if (store->view.index_failed || store->view.stale) {
     store->index_failures += (unsigned)(store->view.index_failed != 0);
-    hf_view_free(&store->view); /* read anew, with the files that there are by now */
+    hf_view_put_aside(&store->view, &store->view_before); /* read anew, with the files that there
+                                                             are by now */
     store->index_seen_tiles = 0;
   }
   if (tiles <= store->index_seen_tiles || store->index_failures > INDEX_FAILURES_MAX)

@@ -190,6 +190,7 @@ static int advance(source *from, hf_error *reterr) {
 
 static int merge_table(hf_index *const *files, hf_index_table of, source *sources, writer *out) {
   char entry[HF_INDEX_ENTRY_BYTES];
+  hf_index_key before = {0};
   int status = HF_OK;
   for (uint32_t i = 0; i < HF_INDEX_FAN && status == HF_OK; i++) {
     source *from = &sources[i];
@@ -208,7 +209,10 @@ static int merge_table(hf_index *const *files, hf_index_table of, source *source
         least = &sources[i];
     if (least == NULL)
       break;
-    hf_index_entry_put(&least->key, entry);
+    int drops = HF_PLANTED(INDEX_MERGE_DROPS_NEWEST) && least == &sources[HF_INDEX_FAN - 1] &&
+                before.hash == least->key.hash;
+    before = drops ? before : least->key;
+    hf_index_entry_put(&before, entry);
     put(out, entry, sizeof entry);
     status = advance(least, out->reterr);
   }
@@ -281,6 +285,8 @@ static int link_into_place(hf_store *store, const char *staged, unsigned level, 
                    : hf_sys_link(store->stage_fd, staged, store->index_fd, name);
   if (failed != 0 && errno != EEXIST)
     return hf_err_sys(reterr, HF_EIO, errno, name, "cannot put the index in place");
+  if (HF_PLANTED(INDEX_NOT_DURABLE))
+    return HF_OK;
   status = hf_dir_fsync(fd, "index", reterr);
   return status == HF_OK ? hf_dir_fsync(store->index_fd, "index", reterr) : status;
 }
@@ -315,7 +321,7 @@ static int write_file(hf_store *store, hf_index_header *header, const tile_index
   hf_index_header_put(header, bytes);
   if (status == HF_OK && hf_sys_pwrite_full(fd, bytes, sizeof bytes, 0) != 0)
     status = hf_err_sys(reterr, HF_EIO, errno, "stage", "cannot write the index");
-  if (status == HF_OK && hf_sys_fsync(fd) != 0)
+  if (status == HF_OK && !HF_PLANTED(INDEX_NOT_DURABLE) && hf_sys_fsync(fd) != 0)
     status = hf_err_sys(reterr, HF_EIO, errno, "stage", "fsync of the index failed");
   if (hf_sys_close(hf_fd_take(&fd)) != 0 && status == HF_OK)
     status = hf_err_sys(reterr, HF_EIO, errno, "stage", "cannot close the index");
@@ -386,13 +392,33 @@ static void remove_old(hf_store *store, unsigned level, uint64_t number) {
   }
 }
 
-/* Never over a gap: the mark is shorter where all was forgotten meanwhile (hf_index_forget). */
+/* The file that the mark is to tell of, once it covers this tile. */
+static int is_in_place(const hf_store *store, uint64_t tile) {
+  char name[HF_INDEX_NAME_BYTES];
+  unsigned level = 0;
+  uint64_t number = 0;
+  struct stat st;
+  hf_index_covering(tile, tile + 1, &level, &number);
+  hf_index_name(level, number, name);
+  return hf_sys_fstatat(store->index_fd, name, &st) == 0 || HF_PLANTED(INDEX_MARK_BLIND);
+}
+
+/* Never over a gap: the mark is shorter, or the file is gone, where all was forgotten meanwhile
+ * (hf_index_forget). Looked at when the mark is open: what happens to a mark that was taken away
+ * harms nobody. */
 static int extend_mark(hf_store *store, uint64_t tile, hf_error *reterr) {
   hf_autofd int fd = hf_sys_openat(store->index_fd, HF_MARK_NAME, O_WRONLY | O_CREAT, 0666);
   struct stat st;
-  if (fd >= 0 && hf_sys_fstat(fd, &st) == 0 && (uint64_t)st.st_size < tile)
-    return hf_err(reterr, HF_EIO, mark_place,
-                  "the indexes were forgotten while they were made; they are made anew next time");
+  int is_there = is_in_place(store, tile);
+  if (fd >= 0 && hf_sys_fstat(fd, &st) == 0) {
+    uint64_t told = HF_PLANTED(INDEX_MARK_OVER_GAP) ? tile : (uint64_t)st.st_size;
+    if (told > tile) /* by another, who may have merged it into others since */
+      return HF_OK;
+    if (told < tile || !is_there)
+      return hf_err(
+          reterr, HF_EIO, mark_place,
+          "the indexes were forgotten while they were made; they are made anew next time");
+  }
   if (fd < 0 || hf_sys_pwrite_full(fd, "i", 1, (off_t)tile) != 0 || hf_sys_fsync(fd) != 0 ||
       hf_sys_close(hf_fd_take(&fd)) != 0)
     return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot extend the mark");
@@ -448,37 +474,5 @@ int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr) {
   }
   if (ret_built != NULL)
     *ret_built = built;
-  return status;
-}
-
-/* ---- forgetting them ---- */
-
-typedef struct level_folder {
-  int fd;
-} level_folder;
-
-static int remove_file(void *context, const char *name, hf_error *reterr) {
-  const level_folder *folder = context;
-  if (hf_sys_unlink(folder->fd, name, 0) != 0 && errno != ENOENT)
-    return hf_err_sys(reterr, HF_EIO, errno, name, "cannot remove the index");
-  return HF_OK;
-}
-
-int hf_index_forget(int index_fd, hf_error *reterr) {
-  if (hf_sys_unlink(index_fd, HF_MARK_NAME, 0) != 0 && errno != ENOENT)
-    return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot remove the mark");
-  int status = hf_dir_fsync(index_fd, "index", reterr);
-  for (unsigned level = 0; level <= HF_INDEX_LEVEL_MAX && status == HF_OK; level++) {
-    char name[HF_INDEX_NAME_BYTES];
-    struct stat st;
-    (void)snprintf(name, sizeof name, "%u", level);
-    if (hf_sys_fstatat(index_fd, name, &st) != 0)
-      continue;
-    hf_autofd int fd = -1;
-    status = hf_dir_open(index_fd, name, &fd, reterr);
-    level_folder folder = {fd};
-    if (status == HF_OK)
-      status = hf_dir_each(fd, name, remove_file, &folder, reterr);
-  }
   return status;
 }

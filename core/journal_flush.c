@@ -66,6 +66,8 @@ static int flush(hf_store *store, const covered *what, hf_error *reterr) {
   else if (hf_sys_fdatasync(store->part.fd) != 0) {
     status = hf_err_sys(reterr, HF_EIO, errno, "tile", "fdatasync of the current tile failed");
     store->part.failed = 1; /* the leader, who may be using it, closes it */
+    if (HF_PLANTED(JOURNAL_FLUSH_CLOSES))
+      hf_fd_cleanup(&store->part.fd);
   }
   (void)pthread_mutex_unlock(&store->part_mutex);
   atomic_store(&store->flush_us, now_us() - began_us);

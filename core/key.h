@@ -49,7 +49,9 @@ static inline hf_piece hf_piece_of(const hf_buf *buf) {
 }
 int hf_piece_equal(hf_piece a, hf_piece b);
 
-/* For tables: a hit is checked against the record. */
+/* For tables: a hit is checked against the record. Where records are not read for it, two hashes
+ * must agree: the key's and the run's. */
+uint64_t hf_run_hash(hf_piece run);
 uint64_t hf_key_hash(hf_piece run, hf_piece stage, hf_piece dims);
 uint64_t hf_peer_hash(hf_piece group, hf_piece stage, hf_piece dims); /* comparable = the same */
 

@@ -375,7 +375,8 @@ static int refresh(hf_store *store, unsigned flags, hf_error *reterr) {
     return HF_OK;
   if (!store->shared)
     status = look_beyond(store, &tiles, reterr);
-  if (store->view.stale) /* read anew: what is in flight is not this handle's to make durable */
+  /* read anew: what is in flight is not this handle's to make durable */
+  if (store->view.stale && !HF_PLANTED(JOURNAL_SETTLES_OTHERS))
     return status;
   return status == HF_OK ? make_durable(store, reterr) : status;
 }
@@ -385,6 +386,7 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   int status = refresh(store, flags, reterr);
   for (int i = 0; i < STALE_TRIES_MAX && status == HF_OK && store->view.stale; i++)
     status = refresh(store, flags, reterr);
+  hf_view_settle(&store->view, &store->view_before, status == HF_OK);
   if (store->view.head != before)
     store->others_seen_at = store->view.head;
   return status;

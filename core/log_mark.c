@@ -202,6 +202,8 @@ int hf_log_mark_journal(hf_store *store, uint64_t end, hf_error *reterr) {
 
 int hf_log_mark_lock(hf_store *store, int operation) {
   int fd = -1;
+  if (HF_PLANTED(JOURNAL_MARK_UNLOCKED))
+    return open_to_write(store, &fd, NULL) == HF_OK && hf_sys_flock(fd, operation) == 0;
   (void)pthread_mutex_lock(&store->view_mutex); /* readers open it, too */
   int done = open_to_write(store, &fd, NULL) == HF_OK && hf_sys_flock(fd, operation) == 0;
   (void)pthread_mutex_unlock(&store->view_mutex);

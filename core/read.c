@@ -37,7 +37,7 @@ int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_
   if (row->op != HF_OP_SAVE || (row->flags & HF_ROW_DAMAGED) != 0)
     return 0;
   (void)pthread_mutex_lock(&store->view_mutex);
-  int got = hf_view_key_after(&store->view, row->key_hash, seq, &after, reterr);
+  int got = hf_view_key_after(&store->view, row, seq, &after, reterr);
   (void)pthread_mutex_unlock(&store->view_mutex);
   return got < 0 ? got : got == 0 || after > at;
 }
@@ -141,8 +141,9 @@ int hf_read_current(hf_store *store, const hf_keytext *key, uint64_t at, uint64_
     int status = hf_read_line(store, seq, &row, &text, &line, reterr);
     if (status != HF_OK)
       return status;
-    if (hf_piece_equal(line.run, run) && hf_piece_equal(line.stage, stage) &&
-        hf_piece_equal(line.dims, dims)) {
+    if ((hf_piece_equal(line.run, run) && hf_piece_equal(line.stage, stage) &&
+         hf_piece_equal(line.dims, dims)) ||
+        HF_PLANTED(INDEX_HIT_UNCHECKED)) {
       *ret_seq = seq;
       return 1;
     }
@@ -215,7 +216,8 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
   hf_autobuf text = {0};
   hf_line line;
   hf_row row;
-  uint64_t run_hash = hf_hash64(4, of->run.text, of->run.bytes);
+  uint64_t run_hash = hf_run_hash(of->run);
+  uint64_t key_hash = hf_key_hash(of->run, of->stage, of->dims);
   uint64_t peer_hash = hf_peer_hash(of->group, of->stage, of->dims);
   uint64_t seq = of->below;
   for (;;) {
@@ -224,12 +226,12 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
       got = find_last_by_time(store, of, &seq, reterr) == HF_OK ? 1 : HF_EIO;
     if (got != 1)
       return got;
-    if (row.run_hash == run_hash)
+    if (row.run_hash == run_hash && row.key_hash == key_hash)
       continue; /* another revision of the same run */
     int status = hf_read_line(store, seq, &row, &text, &line, reterr);
     if (status != HF_OK)
       return status;
-    if (is_peer(&line, of)) {
+    if (is_peer(&line, of) || HF_PLANTED(PREV_HIT_UNCHECKED)) {
       status = hf_read_make(store, seq, head, &row, &text, &line, 1, ret_record, reterr);
       return status == HF_OK ? 1 : status;
     }

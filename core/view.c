@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "err.h"
 #include "index.h"
+#include "plant.h"
 
 #include "banned.h"
 
@@ -21,8 +23,28 @@ void hf_view_free(hf_view *view) {
   memset(view, 0, sizeof *view);
 }
 
+void hf_view_put_aside(hf_view *view, hf_view *before) {
+  if (view->head == 0 || before->head > 0 || HF_PLANTED(VIEW_LOST)) {
+    hf_view_free(view);
+    return;
+  }
+  *before = *view;
+  memset(view, 0, sizeof *view);
+}
+
+void hf_view_settle(hf_view *view, hf_view *before, int is_read) {
+  if (is_read || before->head == 0) {
+    hf_view_free(before);
+    return;
+  }
+  hf_view_free(view);
+  *view = *before;
+  view->stale = 1;
+  memset(before, 0, sizeof *before);
+}
+
 uint64_t hf_row_id_hash(const hf_id *id) {
-  return hf_hash64(3, id->bytes, sizeof id->bytes);
+  return HF_TEST_HASH(hf_hash64(3, id->bytes, sizeof id->bytes));
 }
 
 void hf_row_fill(hf_row *row, const hf_line *line, const hf_place *place) {
@@ -48,7 +70,7 @@ void hf_row_fill(hf_row *row, const hf_line *line, const hf_place *place) {
   if (line->op != HF_OP_SAVE)
     return;
   row->key_hash = hf_key_hash(line->run, line->stage, line->dims);
-  row->run_hash = hf_hash64(4, line->run.text, line->run.bytes);
+  row->run_hash = hf_run_hash(line->run);
   if (line->group.text != NULL) {
     row->flags |= HF_ROW_GROUPED;
     row->peer_hash = hf_peer_hash(line->group, line->stage, line->dims);
@@ -172,6 +194,8 @@ static int checked(hf_view *view, int got) {
 int hf_view_row(hf_view *view, uint64_t seq, hf_row *ret_row, hf_error *reterr) {
   if (seq <= view->base)
     return checked(view, hf_index_set_row(view->index, seq, ret_row, reterr));
+  if (seq > view->head) /* it was read anew, and fewer records are there */
+    return hf_err(reterr, HF_EIO, "log", "the log was read anew meanwhile; try again");
   *ret_row = *row_of(view, seq);
   return HF_OK;
 }
@@ -238,7 +262,7 @@ int hf_view_find_key(hf_view *view, uint64_t key_hash, uint64_t at, uint64_t *re
                                   at < view->base ? at + 1 : view->base + 1, ret_seq, reterr);
 }
 
-int hf_view_key_after(hf_view *view, uint64_t key_hash, uint64_t seq, uint64_t *ret_seq,
+static int hash_after(hf_view *view, uint64_t key_hash, uint64_t seq, uint64_t *ret_seq,
                       hf_error *reterr) {
   if (seq > view->base) {
     *ret_seq = row_of(view, seq)->key_after;
@@ -254,6 +278,23 @@ int hf_view_key_after(hf_view *view, uint64_t key_hash, uint64_t seq, uint64_t *
     after = row_of(view, after)->key_before; /* the oldest in memory */
   *ret_seq = after;
   return after != 0;
+}
+
+int hf_view_key_after(hf_view *view, const hf_row *row, uint64_t seq, uint64_t *ret_seq,
+                      hf_error *reterr) {
+  hf_row after;
+  for (;;) {
+    int got = hash_after(view, row->key_hash, seq, &seq, reterr);
+    if (got != 1)
+      return got;
+    int status = hf_view_row(view, seq, &after, reterr);
+    if (status != HF_OK)
+      return status;
+    if (after.run_hash == row->run_hash || HF_PLANTED(CURRENT_BY_ONE_HASH)) {
+      *ret_seq = seq;
+      return 1;
+    }
+  }
 }
 
 int hf_view_find_peer(hf_view *view, uint64_t peer_hash, uint64_t below, uint64_t *ret_seq,

@@ -63,6 +63,11 @@ typedef struct hf_view {
 
 void hf_view_free(hf_view *view);
 
+/* Empties a view that is to be read anew. What it was, the first time, is kept in *before until
+ * hf_view_settle: others walk over it, and where it cannot be read anew it is put back, stale. */
+void hf_view_put_aside(hf_view *view, hf_view *before);
+void hf_view_settle(hf_view *view, hf_view *before, int is_read);
+
 /* Where a line stands. */
 typedef struct hf_place {
   uint64_t file_first;
@@ -97,7 +102,7 @@ static inline const hf_row *hf_view_row_in_memory(const hf_view *view, uint64_t 
 }
 
 /* Each of the following answers 1 (found), 0 (there is none), or HF_EIO where an index cannot be
- * read. hf_view_row answers HF_OK or HF_EIO: seq is one up to the head. */
+ * read. hf_view_row answers HF_OK or HF_EIO. */
 
 int hf_view_row(hf_view *view, uint64_t seq, hf_row *ret_row, hf_error *reterr);
 
@@ -117,8 +122,9 @@ int hf_view_find_ended(hf_view *view, const hf_id *id, hf_view_walk *walk, uint6
 int hf_view_find_key(hf_view *view, uint64_t key_hash, uint64_t at, uint64_t *ret_seq,
                      hf_error *reterr);
 
-/* The first row with this key_hash behind `seq`, whose row has it. */
-int hf_view_key_after(hf_view *view, uint64_t key_hash, uint64_t seq, uint64_t *ret_seq,
+/* The first row of the same key behind `seq`, whose row it is: both hashes agree, of the key and of
+ * the run. */
+int hf_view_key_after(hf_view *view, const hf_row *row, uint64_t seq, uint64_t *ret_seq,
                       hf_error *reterr);
 
 /* The last row with this peer_hash below `below`. */

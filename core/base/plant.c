@@ -12,6 +12,7 @@
 #include "banned.h"
 
 hf_plant hf_planted = HF_PLANT_NONE;
+unsigned hf_test_hash_bits = 64;
 
 static int pause_place = -1;
 static atomic_ulong pause_countdown;
@@ -24,6 +25,11 @@ void hf_pause_here(hf_pause place) {
 
 int hf_test_shared(void) {
   return all_is_shared;
+}
+
+/* The high bits stay: by them an index guesses where a hash stands. */
+uint64_t hf_test_hash(uint64_t hash) {
+  return hash >> (64 - hf_test_hash_bits) << (64 - hf_test_hash_bits);
 }
 
 const char *hf_test_boot(void) {
@@ -72,6 +78,18 @@ static void read_switch(const char *name, int *ret_switch) {
   *ret_switch = value != NULL && value[0] == '1';
 }
 
+static void read_hash_bits(void) {
+  static const char name[] = "HF_TEST_HASH_BITS";
+  const char *value = wanted(name);
+  char *end = NULL;
+  if (value == NULL)
+    return;
+  unsigned long bits = strtoul(value, &end, 10);
+  if (*end != '\0' || bits < 1 || bits > 64)
+    refuse(name, value);
+  hf_test_hash_bits = (unsigned)bits;
+}
+
 static void read_plant(void) {
   static const char *const names[] = {
 #define HF_PLANT_NAME(name, text) #name,
@@ -94,6 +112,7 @@ static void read_plant(void) {
 __attribute__((constructor)) static void read_environment(void) {
   read_plant();
   read_pause();
+  read_hash_bits();
   read_switch("HF_TEST_SHARED", &all_is_shared);
 }
 

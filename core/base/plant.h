@@ -5,6 +5,8 @@
 #ifndef HF_BASE_PLANT_H
 #define HF_BASE_PLANT_H
 
+#include <stdint.h>
+
 /* X(name, what it does wrong) */
 #define HF_PLANT_LIST(X)                                                                           \
   X(NONE, "no planted bug")                                                                        \
@@ -52,7 +54,24 @@
   X(JOURNAL_MARK_EARLY, "journal mode: the mark is extended before fdatasync")                     \
   X(JOURNAL_TORN_TAIL, "journal mode: a torn line is taken for a record")                          \
   X(JOURNAL_NEXT_TILE_EARLY, "journal mode: a tile is begun before the last one is durable")       \
-  X(JOURNAL_SHOW_UNPROVEN, "journal mode: readers are shown what is not durable yet")
+  X(JOURNAL_SHOW_UNPROVEN, "journal mode: readers are shown what is not durable yet")              \
+  X(JOURNAL_SETTLES_OTHERS, "journal mode: a reader flushes what another handle has in flight")    \
+  X(JOURNAL_FLUSH_CLOSES, "journal mode: who meets a failed flush closes the leader's descriptor") \
+  X(JOURNAL_MARK_UNLOCKED, "journal mode: log/mark is opened to write without its mutex")          \
+  X(INDEX_HIT_UNCHECKED, "get takes a hash's last row without comparing the record's key")         \
+  X(JUDGE_HIT_UNCHECKED, "a save is judged by a hash's last row, whatever key the record has")     \
+  X(WALK_HIT_UNCHECKED, "list and history take each row of a hash, whatever its record says")      \
+  X(PREV_HIT_UNCHECKED, "prev takes a (group, stage, dims) row without comparing the record's")    \
+  X(CURRENT_BY_ONE_HASH, "what comes later with the same hash is taken for the same key")          \
+  X(INDEX_OVER_GAP, "indexes behind one that cannot be used are used all the same")                \
+  X(INDEX_MARK_OVER_GAP, "index/mark is written over indexes that were forgotten meanwhile")       \
+  X(INDEX_FORGET_ONCE, "who forgets the indexes does not look at index/mark again behind them")    \
+  X(INDEX_MARK_BLIND, "index/mark tells of an index without a look whether it is still there")     \
+  X(INDEX_WALK_OVER_GAP, "a walk that met an unreadable index goes on behind it")                  \
+  X(INDEX_MERGE_DROPS_NEWEST,                                                                      \
+    "a merge of indexes has the row before in a hash's last one's place")                          \
+  X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
+  X(VIEW_LOST, "a view that could not be read anew is left as it is, with a part of the log")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,
@@ -81,9 +100,15 @@ void hf_pause_here(hf_pause place);
 /* HF_TEST_SHARED=1: every filesystem is taken for one that hosts share, so that what is done there
  * is tested everywhere. */
 int hf_test_shared(void);
+/* HF_TEST_HASH_BITS=N, or set by a test: hashes of keys, groups and ids have only so many bits, 1
+ * to 64, so that many collide. All programs that use one store must have the same. */
+extern unsigned hf_test_hash_bits;
+uint64_t hf_test_hash(uint64_t hash);
+#define HF_TEST_HASH(hash) hf_test_hash(hash)
 /* HF_TEST_BOOT=NAME: the boot that this process takes for the present one. NULL: the real one. */
 const char *hf_test_boot(void);
 #else
+#define HF_TEST_HASH(hash) (hash)
 #define HF_PLANTED(name) 0
 #define HF_PAUSE_AT(name) ((void)0)
 #endif

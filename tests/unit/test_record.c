@@ -193,9 +193,14 @@ START_TEST(test_the_view_finds_the_right_rows) {
   ck_assert_int_eq(hf_view_find_key(&view, hash, 992, &found, NULL), 1);
   ck_assert_uint_eq(found, 983);
   ck_assert_int_eq(hf_view_find_key(&view, hash, 2, &found, NULL), 0);
-  ck_assert_int_eq(hf_view_key_after(&view, hash, 983, &found, NULL), 1);
+  hf_row row;
+  ck_assert_int_eq(hf_view_row(&view, 983, &row, NULL), HF_OK);
+  ck_assert_int_eq(hf_view_key_after(&view, &row, 983, &found, NULL), 1);
   ck_assert_uint_eq(found, 993);
-  ck_assert_int_eq(hf_view_key_after(&view, hash, 993, &found, NULL), 0);
+  ck_assert_int_eq(hf_view_key_after(&view, &row, 993, &found, NULL), 0);
+  row.run_hash++; /* of another key, whose hash is the same */
+  ck_assert_int_eq(hf_view_key_after(&view, &row, 983, &found, NULL), 0);
+  ck_assert_int_eq(hf_view_row(&view, 1001, &row, NULL), HF_EIO);
   uint64_t peers = hf_peer_hash(line.group, line.stage, line.dims);
   ck_assert_int_eq(hf_view_find_peer(&view, peers, 1001, &found, NULL), 1);
   ck_assert_uint_eq(found, 1000);
