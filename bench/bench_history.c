@@ -1,7 +1,9 @@
 /* What the length of the history costs: filling and packing it, then, at each size, a program that
  * opens the store, asks once and ends; questions of a handle that is open; saves.
  *
- * bench_history [--dir DIR] SIZE...     prints one JSON object a size */
+ * bench_history [--dir DIR] [--mode journal|publish] [--keep] SIZE...
+ *
+ * prints one JSON object a size; --keep leaves the stores there, and names them */
 #include <errno.h>
 #include <ftw.h>
 #include <stdint.h>
@@ -163,6 +165,19 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
   return remove(path);
 }
 
+static const char *mode; /* NULL: as a store is made */
+static int keep;
+
+static void set_mode(hf_store *store) {
+  hf_error error = HF_ERROR_INIT;
+  hf_set_locker_options set = {.timeout_ms = -1, .mode = mode};
+  hf_locker_choice choice;
+  uint64_t seq = 0;
+  must(hf_get_locker(store, &choice, &error), &error, "locker");
+  if (mode != NULL && strcmp(choice.mode, mode) != 0)
+    must(hf_set_locker(store, "flock", &set, &seq, &error), &error, "locker set");
+}
+
 static void measure(const char *folder, uint64_t size) {
   char path[PATH_BYTES];
   hf_error error = HF_ERROR_INIT;
@@ -170,10 +185,12 @@ static void measure(const char *folder, uint64_t size) {
   hf_pack_report report;
   double cold_us[COLD];
   long kib = 0;
-  (void)snprintf(path, sizeof path, "%.400s/holdfast-history-%ld", folder, (long)getpid());
+  (void)snprintf(path, sizeof path, "%.400s/holdfast-history-%ld-%llu", folder, (long)getpid(),
+                 (unsigned long long)size);
   hf_init_options options = {.locker = "flock"};
   must(hf_init(path, &options, NULL, &error), &error, "init");
   must(hf_open(path, NULL, &store, &error), &error, "open");
+  set_mode(store);
   double rate = fill(store, size);
   double began_us = now_us();
   must(hf_pack(store, NULL, &report, &error), &error, "pack");
@@ -186,22 +203,33 @@ static void measure(const char *folder, uint64_t size) {
   double save_us = saved_us(store, size);
   hf_close(&store);
   (void)printf("{\"size\":%llu,\"batch_per_s\":%.0f,\"pack_s\":%.2f,\"open_and_prev_ms\":%.2f,"
-               "\"resident_kib\":%ld,\"prev_us\":%.1f,\"save_us\":%.1f}\n",
+               "\"resident_kib\":%ld,\"prev_us\":%.2f,\"save_us\":%.1f",
                (unsigned long long)size, rate, pack_us / 1e6, median(cold_us, COLD) / 1e3, kib,
                prev_us, save_us);
+  if (keep)
+    (void)printf(",\"store\":\"%s\"", path);
+  (void)printf("}\n");
   (void)fflush(stdout);
-  (void)nftw(path, remove_one, FILES_OPEN, FTW_DEPTH | FTW_PHYS);
+  if (!keep)
+    (void)nftw(path, remove_one, FILES_OPEN, FTW_DEPTH | FTW_PHYS);
 }
 
 int main(int argc, char **argv) {
   const char *folder = ".";
   int at = 1;
-  if (argc > 2 && strcmp(argv[1], "--dir") == 0) {
-    folder = argv[2];
-    at = 3;
+  for (; at < argc && argv[at][0] == '-'; at++) {
+    if (at + 1 < argc && strcmp(argv[at], "--dir") == 0)
+      folder = argv[++at];
+    else if (at + 1 < argc && strcmp(argv[at], "--mode") == 0)
+      mode = argv[++at];
+    else if (strcmp(argv[at], "--keep") == 0)
+      keep = 1;
+    else
+      at = argc;
   }
-  if (at == argc) {
-    (void)fprintf(stderr, "usage: bench_history [--dir DIR] SIZE...\n");
+  if (at >= argc) {
+    (void)fprintf(stderr,
+                  "usage: bench_history [--dir DIR] [--mode journal|publish] [--keep] SIZE...\n");
     return 2;
   }
   for (; at < argc; at++) {
