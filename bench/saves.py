@@ -65,9 +65,9 @@ def show(results):
                     "flushes/save"], rows)
     print("p: processes, t: threads on one handle (beside SQLite's eight processes). CPU: of the writers, not "
           "of the services.")
-    print(f"A save alone, packing off: {results['alone']['journal:p1']['flushes_per_save']:.4f} flushes in journal mode "
-          "(each 256 saves a new tile is begun, with two or three more), "
-          f"{results['alone']['publish:p1']['flushes_per_save']:.4f} in publish mode.")
+    alone = {peer: results["alone"][f"{peer}:p1"]["flushes_per_save"] for peer in ("journal", "publish")}
+    print(f"A save alone, packing off: {alone['journal']:.4f} flushes in journal mode (each 256 saves a new tile is "
+          f"begun, with two or three more), {alone['publish']:.4f} in publish mode.")
     for peer in ("redis", "etcd"):
         r = results["save"][f"{peer}:p1"]
         print(f"{peer}: a request that changes nothing takes {r['round_trip_us']:.0f} us there and back.")

@@ -109,8 +109,9 @@ int hf_cli_bench_flush_measure(const char *folder, hf_cli_bench_flush kind, int6
   if (result != 0)
     return -1;
   qsort(ns, count, sizeof ns[0], compare);
-  *ret_cost = (hf_cli_bench_flush_cost){.samples = count,
-                                        .median_us = (double)ns[count / 2] / 1e3,
-                                        .p99_us = (double)ns[count - 1 - count / 100] / 1e3};
+  unsigned middle = count / 2;
+  unsigned late = count - 1 - count / 100;
+  *ret_cost = (hf_cli_bench_flush_cost){
+      .samples = count, .median_us = (double)ns[middle] / 1e3, .p99_us = (double)ns[late] / 1e3};
   return 0;
 }
