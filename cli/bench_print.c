@@ -94,9 +94,9 @@ static void print_limit(hf_cli *cli, const hf_cli_bench_result *r) {
       continue;
     (void)time_text(flushes_us(r, mode), flush);
     (void)time_text(r->saves[mode][HF_CLI_BENCH_ONE].median_us, save);
-    hf_cli_out_format(cli, "%s mode: a save alone takes %s; its %s by itself %s.\n",
-                      mode_names[mode], save,
-                      mode == HF_CLI_BENCH_JOURNAL ? "flush" : "two flushes", flush);
+    hf_cli_out_format(
+        cli, "%s mode: a save alone takes %s; its %s %s.\n", mode_names[mode], save,
+        mode == HF_CLI_BENCH_JOURNAL ? "flush by itself" : "two flushes by themselves", flush);
     hf_cli_out_format(cli, "  %s\n",
                       flushes_limit(r, mode)
                           ? "The disk limits it: writers that share a flush save more."

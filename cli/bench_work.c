@@ -184,8 +184,8 @@ static int work_until_done(worker *w, worker_result *result, hf_error *reterr) {
   uint64_t each = w->step->work == HF_CLI_BENCH_BATCH ? HF_BATCH_MAX : 1;
   for (uint64_t turn = 0;; turn++) {
     int64_t ns = 0;
-    if (now_ns() > atomic_load(&s->deadline_ns) || atomic_load(&s->stop) ||
-        atomic_load(&s->failed) || hf_cli_signalled())
+    int late = turn > 0 && now_ns() > atomic_load(&s->deadline_ns); /* each does one at least */
+    if (late || atomic_load(&s->stop) || atomic_load(&s->failed) || hf_cli_signalled())
       return HF_OK;
     uint64_t number = turn * UINT64_C(2654435761) % (s->first > 0 ? s->first : 1);
     if (is_saving(w->step)) {

@@ -71,7 +71,7 @@ class Figures(Bench):
             self.assertLessEqual(len(line), 80, line)
         for label in ("a new file", "publish, 1 writer", "publish, 8 processes", "prev, open handle"):
             self.assertRegex(result.out, rf"(?m)^  {label} .*\d (us|ms|s) +\d\S* (us|ms|s)")
-        self.assertRegex(result.out, r"publish mode: a save alone takes \S+ \w+; its two flushes by itself")
+        self.assertRegex(result.out, r"publish mode: a save alone takes \S+ \w+; its two flushes by themselves \d")
 
     def test_a_store_nearby_is_not_touched(self):
         self.save("r", "s", {"x": 1})
