@@ -247,15 +247,16 @@ static void process_run(const hf_cli_bench_step *step, shared *s, unsigned proce
   for (unsigned i = 0; i < step->threads; i++)
     workers[i] =
         (worker){.step = step, .shared = s, .store = store, .index = process * step->threads + i};
-  for (; started < step->threads && !atomic_load(&s->failed); started++)
-    if (pthread_create(&threads[started], NULL, worker_run, &workers[started]) != 0)
+  while (started < step->threads && !atomic_load(&s->failed)) {
+    if (pthread_create(&threads[started], NULL, worker_run, &workers[started]) == 0)
+      started++;
+    else
       fail_plainly(s, HF_ENOMEM, "cannot start a thread");
+  }
   (void)worker_run(&workers[0]);
   for (unsigned i = 1; i < started; i++)
-    if (!atomic_load(&s->failed))
-      (void)pthread_join(threads[i], NULL);
-  if (!atomic_load(&s->failed))
-    hf_close(&store);
+    (void)pthread_join(threads[i], NULL);
+  hf_close(&store);
 }
 
 /* ---- the parent's part ---- */
