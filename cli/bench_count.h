@@ -8,9 +8,8 @@
 #include <stdint.h>
 
 /* From now on each flush of the calling thread, and of those that it starts, adds 1 to *counter
- * while *counting is not
- * 0. Cannot be taken back: for a child that ends with _exit. 0, or -1 where the kernel (before 5.5)
- *    or a container does not allow it: then nothing has changed. */
+ * while *counting is set. Cannot be taken back: for a child that ends with _exit. 0, or -1 where
+ * the kernel (before 5.5) or a container does not allow it: then nothing is counted. */
 int hf_cli_bench_count(atomic_int *counting, _Atomic uint64_t *counter);
 
 #endif
