@@ -132,7 +132,7 @@ def table(header, rows):
     for row in [header, ["-" * w for w in widths], *rows]:
         cells = [str(cell).ljust(w) if i == 0 else str(cell).rjust(w) for i, (cell, w) in enumerate(zip(row, widths))]
         print("| " + " | ".join(cells) + " |")
-    print()
+    print(flush=True)
 
 
 def show_bars(bars):
@@ -141,9 +141,16 @@ def show_bars(bars):
            for one in bars])
 
 
-def show_machine(m, seconds):
+def show_machine(m):
     print(f"{m['processors']} processors ({m['processor']}), Linux {m['kernel']}, {m['filesystem']} "
-          f"({m['mount_options']}), load {m['load_before']} before; {seconds:.0f} s in all\n")
+          f"({m['mount_options']}), load {m['load_before']} before\n", flush=True)
+
+
+def keep(file, results):
+    if file:
+        with open(file, "w", encoding="utf-8") as out:
+            json.dump(results, out, indent=2)
+            out.write("\n")
 
 
 def parser(text):
@@ -167,27 +174,24 @@ def main(text, tables):
     args = parser(text).parse_args()
     if not args.no_build:
         build(os.path.abspath(args.build_dir))
-    results = {"machine": machine(args.dir), "quick": args.quick}
+    results = {"machine": machine(args.dir), "quick": args.quick, "bars": []}
     begin = time.monotonic()
+    show_machine(results["machine"])
     scratch = tempfile.mkdtemp(prefix="holdfast-bench-", dir=os.path.abspath(args.dir))
     try:
         bench = Bench(args, scratch)
         for name, module in tables.items():
             table_begin = time.monotonic()
             results[name] = module.measure(bench)
+            results["bars"] += module.bars(results[name])
+            results["seconds"] = time.monotonic() - begin
+            module.show(results[name])
             say(f"{name}: {time.monotonic() - table_begin:.0f} s")
+            keep(args.json, results)  # what was measured stays, should a later table fail
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    results["seconds"] = time.monotonic() - begin
-    results["bars"] = [one for name, module in tables.items() for one in module.bars(results[name])]
-    show_machine(results["machine"], results["seconds"])
-    for name, module in tables.items():
-        module.show(results[name])
     if results["bars"]:
         show_bars(results["bars"])
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as out:
-            json.dump(results, out, indent=2)
-            out.write("\n")
+    print(f"{results['seconds']:.0f} s in all")
     if args.check and not all(one["met"] for one in results["bars"]):
         sys.exit(1)

@@ -9,7 +9,7 @@ PEERS = ["publish", "journal", "sqlite", "lmdb", "sqlite-rollback", "redis", "et
 CASES = [f"{peer}:p1" for peer in PEERS] + [f"{peer}:p8" for peer in PEERS] + ["publish:t8", "journal:t8"]
 ROUNDS = 5
 SAVES = 1500
-LIMITS = ["--time-max-ms", 2500]
+LIMITS = ["--time-max-ms", 2000]
 COUNTED_SAVES = 500
 ALONE_SAVES = 2000
 
