@@ -22,12 +22,12 @@ def older(bench, entries, saves, extra):
 
 def at_size(bench, entries, older_saves, saves, rounds):
     """The older method, Holdfast and SQLite in turn, so that they meet the same disk."""
-    compact = entries < LARGE[0]  # its index of 100,000 entries is made once, with indentation
+    compact = singly = entries < LARGE[0]  # a large history is made by batches, and the older index once
     lines = {name: [] for name in ("older", *(["older_compact"] if compact else []), *CASES)}
     for _ in range(rounds):
         lines["older"].append(older(bench, entries, older_saves, INDENT))
-        ours = bench.save(CASES, saves, 1, ["--history", entries, "--singly", "--time-max-ms", 3000],
-                          env=bench.counted())
+        ours = bench.save(CASES, saves, 1, ["--history", entries, "--time-max-ms", 3000,
+                                            *(["--singly"] if singly else [])], env=bench.counted())
         for case in CASES:
             lines[case].append(ours[case])
         if compact:
