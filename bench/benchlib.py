@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -172,6 +173,7 @@ def main(text, tables):
     """Measures the tables ({name: module}), prints them, then their bars. Each module has measure(bench), show(results)
     and bars(results)."""
     args = parser(text).parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and the scratch folder is removed
     if not args.no_build:
         build(os.path.abspath(args.build_dir))
     results = {"machine": machine(args.dir), "quick": args.quick, "bars": []}

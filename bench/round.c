@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -321,6 +322,7 @@ static int start_and_conduct(const hf_bench_case *one, const hf_bench_limits *li
   for (; started < one->processes; started++) {
     pids[started] = fork();
     if (pids[started] == 0) {
+      (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* without a parent nobody would tell it to leave */
       process_run(one, limits, folder, s, started);
       _exit(0);
     }
