@@ -1,7 +1,11 @@
 /* What the length of the history costs: filling and packing it, then, at each size, a program that
  * opens the store, asks once and ends; questions of a handle that is open; saves.
  *
- * bench_history [--dir DIR] SIZE...     prints one JSON object a size */
+ * bench_history [--dir DIR] [--mode journal|publish] [--keep] SIZE...
+ *
+ * prints one JSON object a size; --keep leaves the stores there, and names them
+ *
+ * bench_history --again STORE SIZE       asks and saves once more in such a store */
 #include <errno.h>
 #include <ftw.h>
 #include <stdint.h>
@@ -17,7 +21,15 @@
 
 #include "document.h"
 
-enum { GROUPS = 1000, ASKED = 2000, SAVED = 500, COLD = 5, PATH_BYTES = 512, FILES_OPEN = 32 };
+enum {
+  GROUPS = 1000,
+  ASKED = 2000,
+  SAVED = 500,
+  SAVED_AGAIN = 100,
+  COLD = 5,
+  PATH_BYTES = 512,
+  FILES_OPEN = 32
+};
 
 static void must(int status, const hf_error *error, const char *what) {
   if (status >= 0)
@@ -142,18 +154,18 @@ static double made(uint64_t size) {
   return median(us, ASKED);
 }
 
-static double saved_us(hf_store *store, uint64_t size) {
+static double saved_us(hf_store *store, uint64_t size, size_t count) {
   static double us[SAVED];
   static piece one;
   hf_error error = HF_ERROR_INIT;
   hf_saved saved;
-  for (size_t i = 0; i < SAVED; i++) {
+  for (size_t i = 0; i < count; i++) {
     make(&one, size + i);
     double began_us = now_us();
     must(hf_save(store, &one.request, -1, &saved, &error), &error, "save");
     us[i] = now_us() - began_us;
   }
-  return median(us, SAVED);
+  return median(us, count);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk) {
@@ -163,6 +175,19 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
   return remove(path);
 }
 
+static const char *mode; /* NULL: as a store is made */
+static int keep;
+
+static void set_mode(hf_store *store) {
+  hf_error error = HF_ERROR_INIT;
+  hf_set_locker_options set = {.timeout_ms = -1, .mode = mode};
+  hf_locker_choice choice;
+  uint64_t seq = 0;
+  must(hf_get_locker(store, &choice, &error), &error, "locker");
+  if (mode != NULL && strcmp(choice.mode, mode) != 0)
+    must(hf_set_locker(store, "flock", &set, &seq, &error), &error, "locker set");
+}
+
 static void measure(const char *folder, uint64_t size) {
   char path[PATH_BYTES];
   hf_error error = HF_ERROR_INIT;
@@ -170,10 +195,12 @@ static void measure(const char *folder, uint64_t size) {
   hf_pack_report report;
   double cold_us[COLD];
   long kib = 0;
-  (void)snprintf(path, sizeof path, "%.400s/holdfast-history-%ld", folder, (long)getpid());
+  (void)snprintf(path, sizeof path, "%.400s/holdfast-history-%ld-%llu", folder, (long)getpid(),
+                 (unsigned long long)size);
   hf_init_options options = {.locker = "flock"};
   must(hf_init(path, &options, NULL, &error), &error, "init");
   must(hf_open(path, NULL, &store, &error), &error, "open");
+  set_mode(store);
   double rate = fill(store, size);
   double began_us = now_us();
   must(hf_pack(store, NULL, &report, &error), &error, "pack");
@@ -183,25 +210,53 @@ static void measure(const char *folder, uint64_t size) {
     cold(path, size, &cold_us[i], &kib);
   must(hf_open(path, NULL, &store, &error), &error, "open");
   double prev_us = asked(store, size) - made(size);
-  double save_us = saved_us(store, size);
+  double save_us = saved_us(store, size, SAVED);
   hf_close(&store);
   (void)printf("{\"size\":%llu,\"batch_per_s\":%.0f,\"pack_s\":%.2f,\"open_and_prev_ms\":%.2f,"
-               "\"resident_kib\":%ld,\"prev_us\":%.1f,\"save_us\":%.1f}\n",
+               "\"resident_kib\":%ld,\"prev_us\":%.2f,\"save_us\":%.1f",
                (unsigned long long)size, rate, pack_us / 1e6, median(cold_us, COLD) / 1e3, kib,
                prev_us, save_us);
+  if (keep)
+    (void)printf(",\"store\":\"%s\"", path);
+  (void)printf("}\n");
   (void)fflush(stdout);
-  (void)nftw(path, remove_one, FILES_OPEN, FTW_DEPTH | FTW_PHYS);
+  if (!keep)
+    (void)nftw(path, remove_one, FILES_OPEN, FTW_DEPTH | FTW_PHYS);
+}
+
+/* The store has grown by what was saved before: the saves go on from its head. */
+static void measure_again(const char *path, uint64_t size) {
+  hf_error error = HF_ERROR_INIT;
+  hf_store *store = NULL;
+  uint64_t head = 0;
+  must(hf_open(path, NULL, &store, &error), &error, "open");
+  must(hf_head(store, &head, &error), &error, "head");
+  double prev_us = asked(store, size) - made(size);
+  double save_us = saved_us(store, head, SAVED_AGAIN);
+  hf_close(&store);
+  (void)printf("{\"size\":%llu,\"prev_us\":%.2f,\"save_us\":%.1f}\n", (unsigned long long)size,
+               prev_us, save_us);
 }
 
 int main(int argc, char **argv) {
   const char *folder = ".";
   int at = 1;
-  if (argc > 2 && strcmp(argv[1], "--dir") == 0) {
-    folder = argv[2];
-    at = 3;
+  for (; at < argc && argv[at][0] == '-'; at++) {
+    if (at + 1 < argc && strcmp(argv[at], "--dir") == 0)
+      folder = argv[++at];
+    else if (at + 1 < argc && strcmp(argv[at], "--mode") == 0)
+      mode = argv[++at];
+    else if (strcmp(argv[at], "--keep") == 0)
+      keep = 1;
+    else if (at + 2 < argc && strcmp(argv[at], "--again") == 0) {
+      measure_again(argv[at + 1], strtoull(argv[at + 2], NULL, 10));
+      return 0;
+    } else
+      at = argc;
   }
-  if (at == argc) {
-    (void)fprintf(stderr, "usage: bench_history [--dir DIR] SIZE...\n");
+  if (at >= argc) {
+    (void)fprintf(stderr,
+                  "usage: bench_history [--dir DIR] [--mode journal|publish] [--keep] SIZE...\n");
     return 2;
   }
   for (; at < argc; at++) {

@@ -1,4 +1,4 @@
-/* Saves a second, of Holdfast and of SQLite, on the same documents, in interleaved rounds: see
+/* Saves a second, of Holdfast and of its peers, on the same documents, in interleaved rounds: see
  * README.md. */
 #include <ctype.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "round.h"
 #include "scratch.h"
 
-enum { CASES_MAX = 16, ROUNDS_MAX = 101, PATH_BYTES = 4000 };
+enum { CASES_MAX = 32, ROUNDS_MAX = 101, PATH_BYTES = 4000 };
 
 typedef struct plan {
   hf_bench_case cases[CASES_MAX];
@@ -28,9 +28,10 @@ static const char usage[] =
     "                  [--group derived|given] [--config FILE]\n"
     "\n"
     "Prints one JSON object a line: each round's figures, then each case's medians.\n"
-    "  --case PEER:KINDn  PEER holdfast (publish mode), journal, sqlite or lmdb; KIND p (n\n"
-    "                     processes) or t (n threads of one process). Default: holdfast and sqlite "
-    "with p1 and p8, holdfast:t8\n"
+    "  --case PEER:KINDn  PEER publish or journal (Holdfast in that mode; holdfast is publish),\n"
+    "                     sqlite (write-ahead log), sqlite-rollback, lmdb, redis or etcd; KIND p\n"
+    "                     (n processes) or t (n threads of one process). Default: journal,\n"
+    "                     publish and sqlite with p1 and p8, journal:t8\n"
     "  --rounds N         rounds of each case, interleaved A B A B (default 3)\n"
     "  --saves N          saves of a round, by all its writers together (default 4000)\n"
     "  --history N        documents that are there before (default 0)\n"
@@ -56,8 +57,15 @@ static int parse_number(const char *text, unsigned long long highest, unsigned l
 }
 
 static int parse_case(const char *text, hf_bench_case *ret_case) {
-  static const hf_bench_peer *const peers[] = {&hf_bench_holdfast, &hf_bench_journal,
-                                               &hf_bench_sqlite, &hf_bench_lmdb};
+  static const hf_bench_peer *const peers[] = {
+      &hf_bench_publish, &hf_bench_journal, &hf_bench_sqlite, &hf_bench_sqlite_rollback,
+      &hf_bench_lmdb,    &hf_bench_redis,   &hf_bench_etcd};
+  static const char older_name[] = "holdfast:"; /* of publish */
+  if (strncmp(text, older_name, sizeof older_name - 1) == 0) {
+    char newer[32];
+    (void)snprintf(newer, sizeof newer, "publish:%.16s", text + sizeof older_name - 1);
+    return parse_case(newer, ret_case);
+  }
   for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
     size_t length = strlen(peers[i]->name);
     if (strncmp(text, peers[i]->name, length) != 0 || text[length] != ':') {
@@ -73,7 +81,7 @@ static int parse_case(const char *text, hf_bench_case *ret_case) {
     *(kind == 'p' ? &ret_case->processes : &ret_case->threads) = (unsigned)n;
     return 0;
   }
-  (void)fprintf(stderr, "bench_save: --case %s: it is PEER:KINDn, as holdfast:p8\n", text);
+  (void)fprintf(stderr, "bench_save: --case %s: it is PEER:KINDn, as journal:p8\n", text);
   return -1;
 }
 
@@ -158,8 +166,8 @@ static int parse(int argc, char **argv, plan *p) {
     return -1;
   }
   if (p->cases_count == 0) {
-    static const char *const defaults[] = {"holdfast:p1", "sqlite:p1", "holdfast:p8", "sqlite:p8",
-                                           "holdfast:t8"};
+    static const char *const defaults[] = {"journal:p1", "publish:p1", "sqlite:p1", "journal:p8",
+                                           "publish:p8", "sqlite:p8",  "journal:t8"};
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
       (void)parse_case(defaults[i], &p->cases[p->cases_count++]);
     }
@@ -179,14 +187,18 @@ static void print_result(const plan *p, const hf_bench_case *one, const char *ki
                r->saves_per_s, r->p50_us, r->p99_us, r->max_us, r->user_us, r->system_us,
                r->open_ms);
   if (r->has_flushes && r->saves > 0) {
-    static const char *const names[HF_FLUSH_LINK] = {"fsync", "fdatasync", "sync_file_range",
-                                                     "msync", "other"};
+    static const char *const names[HF_FLUSH_LINK] = {"fsync", "fdatasync",   "sync_file_range",
+                                                     "msync", "dsync_write", "other"};
     uint64_t all = 0;
     for (int i = 0; i < HF_FLUSH_LINK; i++) {
       (void)printf(",\"%s\":%llu", names[i], (unsigned long long)r->flushes[i]);
       all += r->flushes[i];
     }
-    (void)printf(",\"flushes_per_save\":%.4f", (double)all / (double)r->saves);
+    (void)printf(",\"flushes_per_save\":%.4f,\"link\":%llu", (double)all / (double)r->saves,
+                 (unsigned long long)r->flushes[HF_FLUSH_LINK]);
+  }
+  if (r->round_trip_us > 0) {
+    (void)printf(",\"round_trip_us\":%.1f", r->round_trip_us);
   }
   (void)printf("}\n");
   (void)fflush(stdout);

@@ -61,7 +61,7 @@ static void sleep_us(long us) {
 
 static const hf_bench_peer *find_peer(void) {
   if (options.peer != NULL && strcmp(options.peer, "holdfast") == 0)
-    return &hf_bench_holdfast;
+    return &hf_bench_publish;
   if (options.peer != NULL && strcmp(options.peer, "sqlite") == 0)
     return &hf_bench_sqlite;
   fail("--peer", "holdfast or sqlite");

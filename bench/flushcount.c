@@ -3,10 +3,13 @@
  *
  *     LD_PRELOAD=libhf_flushcount.so HF_FLUSH_DELAY_US=2000 PROGRAM ...
  *
+ * HF_FLUSH_COUNTS=FILE keeps the counts in a file, so that a program that was exec'ed counts into
+ * the same ones (a server that is started by the program that reads them).
+ *
  * A program that looks up hf_flushcount_read (dlsym) reads the counts; the others get a line on
- * stderr when they end, where HF_FLUSH_REPORT is set. Children are counted until they exec. Not
- * seen: writes through O_SYNC and O_DSYNC descriptors, and calls that go round libc (strace sees
- * both). */
+ * stderr when they end, where HF_FLUSH_REPORT is set. Children are counted, without HF_FLUSH_COUNTS
+ * until they exec. Not seen: calls that go round libc, as Go programs make them (strace sees them).
+ */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -15,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +26,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { DELAY_US_MAX = 10 * 1000 * 1000 };
+enum { DELAY_US_MAX = 10 * 1000 * 1000, TIMER_SLACK_NS = 1000 };
 
 static _Atomic uint64_t *counts; /* HF_FLUSH_KINDS, shared with children */
 static long delay_us;
@@ -34,6 +38,7 @@ static int (*real_fdatasync)(int);
 static int (*real_sync_file_range)(int, off64_t, off64_t, unsigned);
 static int (*real_msync)(void *, size_t, int);
 static int (*real_syncfs)(int);
+static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_linkat)(int, const char *, int, const char *, int);
 
 static void find(const char *name, void *ret_function) {
@@ -43,19 +48,40 @@ static void find(const char *name, void *ret_function) {
   }
 }
 
+static void *counts_map(const char *file) {
+  size_t bytes = HF_FLUSH_KINDS * sizeof *counts;
+  int fd = file ? open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+  if (file && (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)) {
+    abort();
+  }
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) {
+    abort();
+  }
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  return memory;
+}
+
+/* A sleep is 50 us too long by default, which would double a short delay. */
+static void be_precise(void) {
+  static _Thread_local int done;
+  if (!done) {
+    done = prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS) == 0;
+  }
+}
+
 __attribute__((constructor)) static void start(void) {
   find("fsync", &real_fsync);
   find("fdatasync", &real_fdatasync);
   find("sync_file_range", &real_sync_file_range);
   find("msync", &real_msync);
   find("syncfs", &real_syncfs);
+  find("pwrite", &real_pwrite);
   find("linkat", &real_linkat);
-  void *memory = mmap(NULL, HF_FLUSH_KINDS * sizeof *counts, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
-    abort();
-  }
-  counts = memory;
+  counts = counts_map(getenv("HF_FLUSH_COUNTS"));
   const char *text = getenv("HF_FLUSH_DELAY_US");
   if (text) {
     long value = strtol(text, NULL, 10);
@@ -72,6 +98,7 @@ static int count(hf_flush_kind kind) {
   (void)atomic_fetch_add_explicit(&counts[kind], 1, memory_order_relaxed);
   if (delay_us > 0) {
     struct timespec t = {.tv_sec = delay_us / 1000000, .tv_nsec = delay_us % 1000000 * 1000};
+    be_precise();
     (void)nanosleep(&t, NULL);
   }
   return 1;
@@ -92,11 +119,12 @@ __attribute__((destructor)) static void report(void) {
     uint64_t now[HF_FLUSH_KINDS];
     hf_flushcount_read(now);
     (void)fprintf(stderr,
-                  "flushcount: fsync %ju, fdatasync %ju, sync_file_range %ju, msync %ju, other "
-                  "%ju, link %ju\n",
+                  "flushcount: fsync %ju, fdatasync %ju, sync_file_range %ju, msync %ju, "
+                  "dsync_write %ju, other %ju, link %ju\n",
                   (uintmax_t)now[HF_FLUSH_FSYNC], (uintmax_t)now[HF_FLUSH_FDATASYNC],
                   (uintmax_t)now[HF_FLUSH_RANGE], (uintmax_t)now[HF_FLUSH_MSYNC],
-                  (uintmax_t)now[HF_FLUSH_OTHER], (uintmax_t)now[HF_FLUSH_LINK]);
+                  (uintmax_t)now[HF_FLUSH_DSYNC], (uintmax_t)now[HF_FLUSH_OTHER],
+                  (uintmax_t)now[HF_FLUSH_LINK]);
   }
 }
 
@@ -118,6 +146,22 @@ EXPORT int msync(void *start_of_range, size_t bytes, int flags) {
 
 EXPORT int syncfs(int fd) {
   return count(HF_FLUSH_OTHER) ? real_syncfs(fd) : 0;
+}
+
+/* LMDB writes its root so. */
+EXPORT ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset) {
+  int flags = skip ? 0 : fcntl(fd, F_GETFL);
+  if (flags >= 0 && (flags & O_DSYNC) != 0) { /* O_SYNC has that bit as well */
+    (void)count(HF_FLUSH_DSYNC);
+  }
+  return real_pwrite(fd, bytes, size, offset);
+}
+
+/* With 64-bit offsets the above is the symbol pwrite64; other libraries call this one. */
+EXPORT ssize_t pwrite_plain(int, const void *, size_t, off_t) __asm__("pwrite");
+
+ssize_t pwrite_plain(int fd, const void *bytes, size_t size, off_t offset) {
+  return pwrite(fd, bytes, size, offset);
 }
 
 EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags) {

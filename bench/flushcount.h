@@ -10,6 +10,7 @@ typedef enum hf_flush_kind {
   HF_FLUSH_RANGE, /* sync_file_range: starts or awaits writing, promises nothing after a power loss
                    */
   HF_FLUSH_MSYNC,
+  HF_FLUSH_DSYNC, /* pwrite by a descriptor that was opened with O_DSYNC or O_SYNC */
   HF_FLUSH_OTHER, /* syncfs */
   HF_FLUSH_LINK,  /* no flush: linkat, that publishes; never delayed */
   HF_FLUSH_KINDS

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <holdfast/holdfast.h>
@@ -122,21 +123,24 @@ static int prepare(const char *folder, const char *mode, uint64_t history, int s
   if (hf_open(folder, &with_config, &store, &e) != HF_OK) {
     return failed("open", &e, error);
   }
-  if (mode != NULL) {
+  hf_locker_choice choice;
+  int status = hf_get_locker(store, &choice, &e);
+  if (status == HF_OK && strcmp(choice.mode, mode) != 0) {
     hf_set_locker_options set = {.timeout_ms = -1, .mode = mode};
     uint64_t seq = 0;
-    if (hf_set_locker(store, "flock", &set, &seq, &e) < 0) {
-      hf_close(&store);
-      return failed("locker set", &e, error);
-    }
+    status = hf_set_locker(store, hf_bench_locker, &set, &seq, &e);
+  }
+  if (status < 0) {
+    hf_close(&store);
+    return failed("locker set", &e, error);
   }
   int result = singly ? fill_singly(store, history, error) : fill(store, history, error);
   hf_close(&store);
   return result;
 }
 
-static int holdfast_prepare(const char *folder, uint64_t history, int singly, char *error) {
-  return prepare(folder, NULL, history, singly, error);
+static int publish_prepare(const char *folder, uint64_t history, int singly, char *error) {
+  return prepare(folder, "publish", history, singly, error);
 }
 
 static int journal_prepare(const char *folder, uint64_t history, int singly, char *error) {
@@ -167,22 +171,23 @@ static int holdfast_count(const char *folder, uint64_t *ret_count, char *error) 
   if (hf_open(folder, &options, &store, &e) != HF_OK) {
     return failed("open", &e, error);
   }
+  hf_locker_choice choice;
   int status = hf_head(store, ret_count, &e);
+  if (status == HF_OK) {
+    status = hf_get_locker(store, &choice, &e);
+  }
   hf_close(&store);
-  return status == HF_OK ? 0 : failed("head", &e, error);
+  if (status != HF_OK) {
+    return failed("head", &e, error);
+  }
+  *ret_count -= choice.seq != 0; /* the record that set the mode is none of the documents */
+  return 0;
 }
 
-/* The record that set the mode is none of the documents. */
-static int journal_count(const char *folder, uint64_t *ret_count, char *error) {
-  int result = holdfast_count(folder, ret_count, error);
-  *ret_count -= result == 0;
-  return result;
-}
-
-const hf_bench_peer hf_bench_holdfast = {
-    .name = "holdfast",
+const hf_bench_peer hf_bench_publish = {
+    .name = "publish",
     .one_handle = 1,
-    .prepare = holdfast_prepare,
+    .prepare = publish_prepare,
     .open = holdfast_open,
     .close = holdfast_close,
     .save = holdfast_save,
@@ -196,5 +201,5 @@ const hf_bench_peer hf_bench_journal = {
     .open = holdfast_open,
     .close = holdfast_close,
     .save = holdfast_save,
-    .count = journal_count,
+    .count = holdfast_count,
 };

@@ -97,8 +97,7 @@ static int sqlite_save(void *state, const hf_bench_document *d, char *error) {
   return 0;
 }
 
-static int sqlite_prepare(const char *folder, uint64_t history, int singly, char *error) {
-  (void)singly; /* it leaves the same table */
+static int prepare(const char *folder, const char *mode, uint64_t history, char *error) {
   connection *c = NULL;
   if (connect(folder, &c, error) < 0) {
     return -1;
@@ -106,7 +105,7 @@ static int sqlite_prepare(const char *folder, uint64_t history, int singly, char
   void *state = c;
   int result = 0;
   char journal[PRAGMA_BYTES];
-  (void)snprintf(journal, sizeof journal, "PRAGMA journal_mode=%s", hf_bench_sqlite_journal);
+  (void)snprintf(journal, sizeof journal, "PRAGMA journal_mode=%s", mode);
   if (sqlite3_exec(c->db, journal, NULL, NULL, NULL) != SQLITE_OK ||
       sqlite3_exec(c->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
       sqlite3_prepare_v2(c->db, insertion, -1, &c->insert, NULL) != SQLITE_OK ||
@@ -143,10 +142,30 @@ static int sqlite_count(const char *folder, uint64_t *ret_count, char *error) {
   return result;
 }
 
+static int sqlite_prepare(const char *folder, uint64_t history, int singly, char *error) {
+  (void)singly; /* it leaves the same table */
+  return prepare(folder, hf_bench_sqlite_journal, history, error);
+}
+
+static int rollback_prepare(const char *folder, uint64_t history, int singly, char *error) {
+  (void)singly;
+  return prepare(folder, "DELETE", history, error);
+}
+
 const hf_bench_peer hf_bench_sqlite = {
     .name = "sqlite",
     .one_handle = 0,
     .prepare = sqlite_prepare,
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .save = sqlite_save,
+    .count = sqlite_count,
+};
+
+const hf_bench_peer hf_bench_sqlite_rollback = {
+    .name = "sqlite-rollback",
+    .one_handle = 0,
+    .prepare = rollback_prepare,
     .open = sqlite_open,
     .close = sqlite_close,
     .save = sqlite_save,

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,6 +24,7 @@
 enum {
   WRITERS_MAX = HF_BENCH_PROCESSES_MAX * HF_BENCH_THREADS_MAX,
   POLL_US = 1000,
+  ROUND_TRIPS = 201,
   START_WAIT_MS_MAX = 300 * 1000,
   END_WAIT_MS_MAX = 300 * 1000,
   PATH_BYTES = 4096
@@ -45,6 +47,7 @@ typedef struct shared {
   atomic_int failed;
   _Atomic uint64_t next;
   _Atomic int64_t deadline_ns;
+  double round_trip_us;
   char error[HF_BENCH_TEXT_BYTES_MAX]; /* of the first that failed */
   writer_result writers[WRITERS_MAX];
   uint32_t *latency_us;         /* of save number i, of limits->saves */
@@ -98,6 +101,29 @@ static int save_until_done(const writer *w, void *state, writer_result *result, 
   }
 }
 
+static int compare_u32(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* Before the start, by the only writer that there is. */
+static int ask_round_trips(const writer *w, void *state, char *error) {
+  uint32_t ns[ROUND_TRIPS];
+  if (w->one->peer->round_trip == NULL || w->one->processes * w->one->threads > 1) {
+    return 0;
+  }
+  for (int i = 0; i < ROUND_TRIPS; i++) {
+    int64_t begin = now_ns();
+    if (w->one->peer->round_trip(state, error) < 0) {
+      return -1;
+    }
+    ns[i] = (uint32_t)(now_ns() - begin);
+  }
+  qsort(ns, ROUND_TRIPS, sizeof ns[0], compare_u32);
+  w->shared->round_trip_us = ns[ROUND_TRIPS / 2] / 1e3;
+  return 0;
+}
+
 static void *writer_run(void *argument) {
   writer *w = argument;
   shared *s = w->shared;
@@ -110,6 +136,9 @@ static void *writer_run(void *argument) {
     return NULL;
   }
   result->open_us += (now_ns() - begin) / 1000;
+  if (ask_round_trips(w, state, error) < 0) {
+    fail(s, error);
+  }
   (void)atomic_fetch_add(&s->ready, 1);
   while (!atomic_load(&s->go) && !atomic_load(&s->failed)) {
     nap();
@@ -202,11 +231,6 @@ static flush_read_fn flush_reader(void) {
   return read_counts;
 }
 
-static int compare_u32(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return (x > y) - (x < y);
-}
-
 static void summarise(const hf_bench_case *one, shared *s, int64_t start_ns, uint64_t saves_max,
                       hf_bench_result *r) {
   int64_t end_ns = start_ns + 1, user_us = 0, system_us = 0;
@@ -221,6 +245,7 @@ static void summarise(const hf_bench_case *one, shared *s, int64_t start_ns, uin
   uint64_t n = r->saves < saves_max ? r->saves : saves_max;
   r->seconds = (double)(end_ns - start_ns) / 1e9;
   r->saves_per_s = (double)r->saves / r->seconds;
+  r->round_trip_us = s->round_trip_us;
   if (n > 0) {
     qsort(s->latency_us, n, sizeof s->latency_us[0], compare_u32);
     r->p50_us = s->latency_us[n / 2];
@@ -297,6 +322,7 @@ static int start_and_conduct(const hf_bench_case *one, const hf_bench_limits *li
   for (; started < one->processes; started++) {
     pids[started] = fork();
     if (pids[started] == 0) {
+      (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* without a parent nobody would tell it to leave */
       process_run(one, limits, folder, s, started);
       _exit(0);
     }
@@ -352,12 +378,19 @@ int hf_bench_round(const hf_bench_case *one, const hf_bench_limits *limits, cons
     return -1;
   }
   hf_bench_result r = {0};
-  int result = in_child(one, limits, folder, s, 0);
+  int result = one->peer->start == NULL ? 0 : one->peer->start(folder, s->error);
+  int started = result == 0 && one->peer->stop != NULL;
+  if (result == 0) {
+    result = in_child(one, limits, folder, s, 0);
+  }
   if (result == 0) {
     result = start_and_conduct(one, limits, folder, s, &r);
   }
   if (result == 0 && limits->history + r.saves > 0) {
     result = in_child(one, limits, folder, s, limits->history + r.saves);
+  }
+  if (started) {
+    one->peer->stop();
   }
   if (result < 0) {
     (void)snprintf(error, HF_BENCH_TEXT_BYTES_MAX, "%s", s->error);

@@ -35,7 +35,8 @@ typedef struct hf_bench_result {
   double open_ms;                /* the slowest writer's open, before the start */
   double p50_us, p99_us, max_us; /* of one save */
   double user_us, system_us;     /* processor time of one save */
-  int has_flushes;               /* 1: flushcount is loaded */
+  double round_trip_us;          /* median, where a single writer asks a service; else 0 */
+  int has_flushes;               /* 1: flushcount is loaded, in the peer's service as well */
   uint64_t flushes[HF_FLUSH_KINDS];
 } hf_bench_result;
 

@@ -82,6 +82,7 @@ typedef struct hf_cli_args {
   hf_cli_number until;
   hf_cli_number limit;
   hf_cli_number peers;
+  hf_cli_number seconds;
   int if_absent;
   int batch;
   int meta;
@@ -146,6 +147,7 @@ extern const hf_cli_command hf_cli_command_verify;
 extern const hf_cli_command hf_cli_command_lock;
 extern const hf_cli_command hf_cli_command_locker;
 extern const hf_cli_command hf_cli_command_doctor;
+extern const hf_cli_command hf_cli_command_bench;
 extern const hf_cli_command hf_cli_command_version;
 extern const hf_cli_command hf_cli_command_help;
 

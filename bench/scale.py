@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""What a history of 1,000 to 1,000,000 snapshots costs: saves, prev by an open handle and by a new process, batches."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+import benchlib
+
+SIZES = [1000, 10000, 100000]
+MILLION = 1000000
+MODE = "journal"
+PROCESS_RUNS = 15
+ROUNDS = 5
+BATCH_SIZES = [10000, 100000]
+MIB = 1024
+
+
+def history(bench, size):
+    """bench_history's figures and its store, on which `holdfast prev` is asked as a process of its own."""
+    line = bench.lines([bench.program("bench_history"), "--dir", bench.scratch, "--mode", MODE, "--keep", size])[0]
+    asked = size + 250  # one of those that it saved last, whose group has an older one at every size
+    process = bench.lines([bench.program("process_cost"), "--runs", PROCESS_RUNS, bench.holdfast, "--store",
+                           line["store"], "prev", "--run-id", f"run_{asked:08d}", "--stage", "train"])[0]
+    return {**line, "process_ms": process["median_ms"], "process_kib": process["resident_kib"]}
+
+
+def again(bench, lines, rounds):
+    """Asks and saves in each store in turn, so that all sizes meet the same disk."""
+    for line in lines:
+        line["save_rounds"], line["prev_rounds"] = [], []
+    for _ in range(rounds):
+        for line in lines:
+            once = bench.lines([bench.program("bench_history"), "--again", line["store"], line["size"]])[0]
+            line["save_rounds"].append(once["save_us"])
+            line["prev_rounds"].append(once["prev_us"])
+    for line in lines:
+        line["save_us"] = statistics.median(line["save_rounds"])
+        line["prev_us"] = statistics.median(line["prev_rounds"])
+        shutil.rmtree(line.pop("store"))
+
+
+def batch(bench, size):
+    """`holdfast save --batch` of a file of so many lines into a new store."""
+    source, store = (os.path.join(bench.scratch, name) for name in ("lines.jsonl", "batch"))
+    with open(source, "wb") as out:
+        subprocess.run([bench.program("batch_lines"), str(size)], stdout=out, check=True)
+    subprocess.run([bench.holdfast, "init", store, "--locker", "flock"], check=True,
+                            stdout=subprocess.DEVNULL)
+    subprocess.run([bench.holdfast, "--store", store, "locker", "set", "flock", "--mode", MODE], check=True,
+                            stdout=subprocess.DEVNULL)
+    os.sync()
+    process = bench.lines([bench.program("process_cost"), bench.holdfast, "--store", store, "save", "--batch",
+                           source])[0]
+    head = int(subprocess.run([bench.holdfast, "--store", store, "head"], check=True,
+                                       stdout=subprocess.PIPE).stdout)
+    if head not in (size, size + 1):  # one more where the mode was set by a record
+        sys.exit(f"bench: a batch of {size} left {head} records")
+    megabytes = os.path.getsize(source) / 1e6
+    os.remove(source)
+    shutil.rmtree(store)
+    seconds = process["median_ms"] / 1e3
+    return {"size": size, "records_per_s": size / seconds, "megabytes_per_s": megabytes / seconds,
+            "resident_kib": process["resident_kib"]}
+
+
+def measure(bench):
+    more = [MILLION] if bench.args.million else []
+    results = {"history": [], "batch": []}
+    for size in ([1000, 10000] if bench.args.quick else SIZES) + more:
+        benchlib.say(f"a history of {size:,}")
+        results["history"].append(history(bench, size))
+    benchlib.say("saves and prev in all of them, in turn")
+    again(bench, results["history"], 1 if bench.args.quick else ROUNDS)
+    for size in ([1000, 10000] if bench.args.quick else BATCH_SIZES) + more:
+        benchlib.say(f"a batch of {size:,}")
+        results["batch"].append(batch(bench, size))
+    return results
+
+
+def paired(above, below, name):
+    return statistics.median(a / b for a, b in zip(above[name], below[name]))
+
+
+def bars(results):
+    at = {each["size"]: each for each in results["history"]}
+    batches = {each["size"]: each for each in results["batch"]}
+    if MILLION not in at:
+        return []
+    few, many = at[1000], at[MILLION]
+    return [
+        benchlib.bar("save at 1,000,000, times that at 1,000", paired(many, few, "save_rounds"), "<=", 1.25),
+        benchlib.bar("prev at 1,000,000, open handle, us", many["prev_us"], "<=", 20),
+        benchlib.bar("prev at 1,000,000, times that at 1,000", paired(many, few, "prev_rounds"), "<=", 4),
+        benchlib.bar("`holdfast prev` at 1,000,000, a new process, ms", many["process_ms"], "<=", 10),
+        benchlib.bar("the same: its memory at most, MiB", many["process_kib"] / MIB, "<", 32),
+        benchlib.bar("a batch of 1,000,000, records/s", batches[MILLION]["records_per_s"], ">=", 100000),
+        benchlib.bar("the same: its memory, times that of 100,000",
+                     batches[MILLION]["resident_kib"] / batches[100000]["resident_kib"], "<=", 1.1),
+    ]
+
+
+def show(results):
+    benchlib.table(["records", "save, open handle, us", "prev, open handle, us", "`holdfast prev`, ms",
+                    "its memory, MiB", "batches, records/s", "pack, s"],
+                   [[f"{h['size']:,}", f"{h['save_us']:.0f}", f"{h['prev_us']:.1f}", f"{h['process_ms']:.1f}",
+                     f"{h['process_kib'] / MIB:.1f}", f"{h['batch_per_s']:,.0f}", f"{h['pack_s']:.1f}"]
+                    for h in results["history"]])
+    benchlib.table(["`holdfast save --batch FILE`, lines", "records/s", "MB/s", "memory, MiB"],
+                   [[f"{b['size']:,}", f"{b['records_per_s']:,.0f}", f"{b['megabytes_per_s']:.0f}",
+                     f"{b['resident_kib'] / MIB:.1f}"] for b in results["batch"]])
+
+
+if __name__ == "__main__":
+    benchlib.main(__doc__, {"scale": sys.modules[__name__]})
