@@ -211,8 +211,9 @@ static hf_config *make_store(void) {
   hf_error error = HF_ERROR_INIT;
   hf_config *loaded = config();
   store_path(path);
-  if (hf_init(path, &(hf_init_options){.config = loaded, .locker = options.locker}, NULL, &error) !=
-      HF_OK)
+  /* in the mode that all lockers have */
+  hf_init_options made = {.config = loaded, .locker = options.locker, .mode = "publish"};
+  if (hf_init(path, &made, NULL, &error) != HF_OK)
     fail(path, error.message);
   return loaded;
 }
