@@ -54,8 +54,10 @@ static int line_error(const batch *all, uint64_t number, hf_error *err) {
 static int tell_unsaved(const batch *all, size_t i, int is_first, const hf_error *first_err) {
   const hf_saved *result = &all->results[i];
   hf_error err = HF_ERROR_INIT;
-  if (is_first)
+  if (is_first) {
     err = *first_err;
+    hf_cli_batch_line_place(&all->pending[i], &err);
+  }
   err.code = result->status;
   if (!is_first)
     (void)snprintf(err.message, sizeof err.message, "%s", hf_status_text((int)result->status));
