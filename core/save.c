@@ -34,7 +34,7 @@ int hf_save(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
   int status = hf_store_check(store, reterr);
   if (status != HF_OK)
     return status;
-  hf_moment now = hf_moment_now(timeout_ms);
+  hf_moment now = hf_moment_now(store, timeout_ms);
   status = hf_ids_make(now.unix_us, &id, 1, reterr);
   if (status != HF_OK)
     return status;
@@ -64,7 +64,7 @@ static int save_chunk(hf_store *store, const hf_save_request *requests, size_t c
   hf_attempt *attempts = calloc(count, sizeof *attempts);
   hf_attempt **valid = calloc(count, sizeof *valid);
   hf_autofree hf_id *ids = calloc(count, sizeof *ids);
-  hf_moment now = hf_moment_now(timeout_ms);
+  hf_moment now = hf_moment_now(store, timeout_ms);
   size_t valid_count = 0;
   int status = attempts != NULL && valid != NULL && ids != NULL
                    ? hf_ids_make(now.unix_us, ids, count, reterr)
@@ -138,7 +138,7 @@ static int look_then_unlink(hf_store *store, const hf_id *id, const char *text, 
   int status = hf_log_refresh(store, 0, NULL);
   *ret_seq = 0;
   if (status == HF_OK)
-    (void)hf_view_find_id(&store->view, id, ret_seq, NULL);
+    (void)hf_view_find_id(&store->view, id, 0, ret_seq, NULL);
   (void)pthread_mutex_unlock(&store->view_mutex);
   if (*ret_seq == 0)
     (void)hf_sys_unlink(store->stage_fd, text, 0);
