@@ -20,6 +20,9 @@ int hf_tile_mark_length(hf_store *store, uint64_t *ret_tiles, hf_error *reterr);
 /* Reads a full tile whole. */
 int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr);
 
+/* The folder that the tile is in, kept open until hf_close; -1: it is not. */
+int hf_tile_folder(hf_store *store, uint64_t tile);
+
 /* Does a full tile cover seq by now? 1: covered, its line (without newline) is appended to out. 0:
  * not covered. */
 int hf_tile_line_at(hf_store *store, uint64_t seq, hf_buf *out, hf_error *reterr);
