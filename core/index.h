@@ -98,6 +98,9 @@ int hf_index_tile(const hf_index *index, uint64_t tile, uint64_t *ret_bytes, uin
 /* 0: the table has no entry with this hash. 1: it may have one. */
 int hf_index_may_have(const hf_index *index, hf_index_table table, uint64_t hash);
 
+/* Has what hf_index_may_have will look at brought to the processor; several files' at once. */
+void hf_index_prefetch(const hf_index *index, hf_index_table table, uint64_t hash);
+
 /* The last seq below `below` (the first at or above `from`) with this hash. 1, 0: none, HF_EIO. */
 int hf_index_last(const hf_index *index, hf_index_table table, uint64_t hash, uint64_t below,
                   uint64_t *ret_seq, hf_error *reterr);

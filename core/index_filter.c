@@ -77,6 +77,16 @@ void hf_index_filter_end(hf_index_filter *filter) {
 
 /* ---- reading ---- */
 
+void hf_index_prefetch(const hf_index *index, hf_index_table table, uint64_t hash) {
+  int which = hf_index_filter_of(table);
+  if (which < 0 || index->header.filter_blocks[which] == 0 || index->map == NULL)
+    return;
+  uint64_t number = block_of(hash, index->header.filter_blocks[which]);
+  const char *block = index->map + index->filters_at[which] + number * HF_INDEX_BLOCK_BYTES;
+  __builtin_prefetch(block);
+  __builtin_prefetch(block + HF_INDEX_BLOCK_BYTES - 1);
+}
+
 int hf_index_may_have(const hf_index *index, hf_index_table table, uint64_t hash) {
   int which = hf_index_filter_of(table);
   char copy[HF_INDEX_BLOCK_BYTES];
