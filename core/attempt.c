@@ -64,7 +64,7 @@ void hf_attempt_decide(hf_attempt *attempt, int status, const hf_error *error) {
          sizeof attempt->saved.id);
   if (status == HF_OK)
     return;
-  if (error != NULL)
+  if (error != NULL && error != &attempt->error)
     attempt->error = *error;
   attempt->error.code = (hf_status)status;
   if (status == HF_EUNSURE || status == HF_EENDED)

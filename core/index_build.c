@@ -100,7 +100,6 @@ static int compare_keys(const void *a, const void *b) {
 /* 1; 0: the tile has damage, and gets no index; negative. */
 static int index_tile(hf_store *store, uint64_t tile, tile_index *index, hf_error *reterr) {
   hf_autobuf text = {0};
-  hf_lines lines;
   int got = hf_tile_read(store, tile, &text, reterr);
   if (got <= 0)
     return got;
@@ -109,16 +108,21 @@ static int index_tile(hf_store *store, uint64_t tile, tile_index *index, hf_erro
   index->header.count = HF_TILE_RECORDS;
   index->tile_bytes = text.used;
   index->tile_crc = hf_crc32c(0, text.data, text.used);
-  hf_lines_split(text.data, text.used, HF_TILE_RECORDS, &lines);
+  size_t at = 0;
   for (uint32_t i = 0; i < HF_TILE_RECORDS; i++) {
     hf_line line;
-    const char *start = text.data + lines.line[i].offset;
-    if (!lines.line[i].intact || hf_line_decode(start, lines.line[i].bytes, &line, NULL) != HF_OK)
+    const char *start = text.data + at;
+    const char *end = at < text.used ? memchr(start, '\n', text.used - at) : NULL;
+    size_t bytes = end != NULL ? (size_t)(end - start) : 0;
+    if (end == NULL || bytes > HF_LINE_BYTES_MAX ||
+        hf_line_decode(start, bytes, &line, NULL) != HF_OK)
       return 0;
-    hf_place where = {tile * HF_TILE_RECORDS + 1 + i, lines.line[i].offset, lines.line[i].bytes, 1,
-                      i == 0};
+    hf_place where = {tile * HF_TILE_RECORDS + 1 + i, (uint32_t)at, (uint32_t)bytes, 1, i == 0};
     add_record(index, i, &line, &where);
+    at += bytes + 1;
   }
+  if (at != text.used)
+    return 0;
   for (size_t i = 0; i < HF_INDEX_TABLES; i++) {
     index->header.entries[i] = index->table[i].count;
     qsort(index->table[i].key, index->table[i].count, sizeof index->table[i].key[0], compare_keys);
