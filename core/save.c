@@ -61,7 +61,7 @@ static int save_chunk(hf_store *store, const hf_save_request *requests, size_t c
                       int64_t timeout_ms, atomic_size_t *failed_at, hf_saved *results,
                       hf_error *reterr) {
   int first = HF_OK;
-  hf_attempt *attempts = calloc(count, sizeof *attempts);
+  hf_attempt *attempts = malloc(count * sizeof *attempts); /* each is zeroed where it begins */
   hf_attempt **valid = calloc(count, sizeof *valid);
   hf_autofree hf_id *ids = calloc(count, sizeof *ids);
   hf_moment now = hf_moment_now(store, timeout_ms);
@@ -107,6 +107,14 @@ static int save_chunk(hf_store *store, const hf_save_request *requests, size_t c
   return first;
 }
 
+/* So many that the last one fills a tile: files that begin at its edge are whole tiles. */
+static size_t chunk_of(hf_store *store, size_t left) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  size_t chunk = HF_BATCH_MAX - (size_t)(store->view.head % HF_TILE_RECORDS);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return left < chunk ? left : chunk;
+}
+
 int hf_save_batch(hf_store *store, const hf_save_request *requests, size_t count,
                   int64_t timeout_ms, hf_saved *results, hf_error *reterr) {
   int status = ready(store, reterr);
@@ -121,8 +129,8 @@ int hf_save_batch(hf_store *store, const hf_save_request *requests, size_t count
     return status;
   }
   int first = HF_OK;
-  for (size_t done = 0; done < count && failed_at == SIZE_MAX; done += HF_BATCH_MAX) {
-    size_t chunk = count - done < HF_BATCH_MAX ? count - done : HF_BATCH_MAX;
+  for (size_t done = 0, chunk; done < count && failed_at == SIZE_MAX; done += chunk) {
+    chunk = chunk_of(store, count - done);
     status = save_chunk(store, requests + done, chunk, timeout_ms, &failed_at, results + done,
                         first == HF_OK ? reterr : NULL);
     if (first == HF_OK)
