@@ -173,8 +173,8 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
       status = hf_index_build(store, NULL, reterr); /* derived, but worth a word */
     int64_t took_ms = hf_monotonic_ms() - began_ms;
     patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;
-    int is_behind = settled - tiles >= HF_PACKER_BEHIND_TILES;
-    if (status >= 0 && !(is_whole && is_behind))
+    int is_import = settled - tiles >= HF_PACKER_BEHIND_TILES && atomic_load(&store->in_batches);
+    if (status >= 0 && !(is_whole && is_import))
       rest(packer, took_ms);
   }
 }

@@ -42,6 +42,8 @@ int hf_save(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
   if (status == HF_OK) {
     status = ready(store, reterr);
     if (status == HF_OK) {
+      if (atomic_load(&store->in_batches))
+        atomic_store(&store->in_batches, 0);
       hf_commit(store, &one, 1);
       status = attempt.status;
       if (status != HF_OK && reterr != NULL)
@@ -129,6 +131,7 @@ int hf_save_batch(hf_store *store, const hf_save_request *requests, size_t count
     return status;
   }
   int first = HF_OK;
+  atomic_store(&store->in_batches, count * 2 >= HF_BATCH_MAX);
   for (size_t done = 0, chunk; done < count && failed_at == SIZE_MAX; done += chunk) {
     chunk = chunk_of(store, count - done);
     status = save_chunk(store, requests + done, chunk, timeout_ms, &failed_at, results + done,
