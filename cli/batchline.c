@@ -1,5 +1,6 @@
 #include "batchline.h"
 
+#include <endian.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -138,6 +139,11 @@ static int take_string(scanner *scan, const string_rule *rule, char **ret_text) 
     uint32_t point = 0;
     if (c < 0x20)
       return bad(scan, scan->at, "%s: a control character stands in the string", what);
+    if (c < 0x80 && c != '\\') {
+      scan->text[out++] = (char)c;
+      scan->at++;
+      continue;
+    }
     if (c != '\\') {
       size_t length = hf_cli_utf8(scan->text + scan->at, scan->bytes - scan->at, &point);
       if (length == 0)
@@ -229,34 +235,70 @@ static int take_dims(scanner *scan, hf_cli_batch_line *line) {
 }
 
 /* Moves the place "line 1, column C" inside the document to the column of the line. */
-static void shift_place(hf_error *err, size_t column) {
+void hf_cli_batch_line_place(const hf_cli_batch_line *line, hf_error *err) {
   static const char first_line[] = "line 1, column ";
   if (strncmp(err->place, first_line, sizeof first_line - 1) != 0)
     return;
   unsigned long inner = strtoul(err->place + sizeof first_line - 1, NULL, 10);
-  (void)snprintf(err->place, sizeof err->place, "column %zu", column + inner - 1);
+  (void)snprintf(err->place, sizeof err->place, "column %zu", line->doc_column + inner - 1);
 }
 
-/* The document's end is found by its brackets; the library then checks that it is strict JSON. */
+/* Past the string whose first quotation mark stands before `at`; scan->bytes or more where it has
+ * no end. Eight bytes a step: documents are mostly strings. */
+static size_t skip_string(const scanner *scan, size_t at) {
+  static const uint64_t each = UINT64_C(0x0101010101010101);
+  uint64_t word = 0;
+  while (scan->bytes - at >= sizeof word) {
+    memcpy(&word, scan->text + at, sizeof word);
+    word = le64toh(word);
+    uint64_t quote = word ^ each * '"';
+    uint64_t escape = word ^ each * '\\';
+    uint64_t here = (((quote - each) & ~quote) | ((escape - each) & ~escape)) & each * 0x80;
+    if (here == 0) { /* neither stands in these eight */
+      at += sizeof word;
+      continue;
+    }
+    at += (size_t)__builtin_ctzll(here) / 8; /* the first such byte is exact */
+    if (scan->text[at] == '"')
+      return at + 1;
+    at += 2;
+    if (at > scan->bytes)
+      return at;
+  }
+  while (at < scan->bytes) {
+    char c = scan->text[at++];
+    if (c == '"')
+      return at;
+    if (c == '\\')
+      at++;
+  }
+  return at;
+}
+
+/* The next quotation mark or bracket; scan->bytes: none. */
+static size_t next_mark(const scanner *scan, size_t at) {
+  static const unsigned char marks[256] = {['"'] = 1, ['{'] = 1, ['}'] = 1, ['['] = 1, [']'] = 1};
+  while (at < scan->bytes && !marks[(unsigned char)scan->text[at]])
+    at++;
+  return at;
+}
+
+/* The document's end is found by its brackets; that it is strict JSON is checked by the library. */
 static int take_doc(scanner *scan, hf_cli_batch_line *line) {
   skip_white(scan);
   size_t start = scan->at;
   size_t depth = 0;
-  int in_string = 0;
   if (start >= scan->bytes || scan->text[start] != '{')
     return bad(scan, start, "doc: an object is expected");
   do {
+    scan->at = next_mark(scan, scan->at);
     if (scan->at >= scan->bytes)
-      return bad(scan, scan->at, "doc: the line ends inside the document");
+      return bad(scan, scan->bytes, "doc: the line ends inside the document");
     char c = scan->text[scan->at++];
-    if (in_string && c == '\\')
-      scan->at++;
-    else if (c == '"')
-      in_string = !in_string;
-    else if (!in_string && (c == '{' || c == '['))
-      depth++;
-    else if (!in_string && (c == '}' || c == ']'))
-      depth--;
+    if (c == '"')
+      scan->at = skip_string(scan, scan->at);
+    else
+      depth += c == '{' || c == '[' ? 1 : (size_t)-1;
     if (depth > HF_DOC_NESTING_MAX)
       return bad(scan, scan->at - 1, "doc: it is nested more than %d deep; that is the limit",
                  HF_DOC_NESTING_MAX);
@@ -267,14 +309,7 @@ static int take_doc(scanner *scan, hf_cli_batch_line *line) {
   if (line->request.doc_bytes > line->doc_bytes_max)
     return bad(scan, start, "doc: it has %zu bytes; the limit is %" PRIu64, line->request.doc_bytes,
                line->doc_bytes_max);
-  const char *value = NULL;
-  size_t value_bytes = 0;
-  int status = hf_json_pointer(line->request.doc, line->request.doc_bytes, "", &value, &value_bytes,
-                               scan->err);
-  if (status >= 0)
-    return HF_OK;
-  shift_place(scan->err, line->doc_column);
-  return status;
+  return HF_OK;
 }
 
 typedef enum line_member {
@@ -340,27 +375,50 @@ static int take_member(scanner *scan, unsigned *seen, hf_cli_batch_line *line) {
   return take_value(scan, (line_member)member, line);
 }
 
-int hf_cli_batch_line_parse(hf_cli_batch_line *line, size_t bytes, hf_error *reterr) {
-  scanner scan = {line->text, bytes, 0, reterr};
+static int parse(scanner *scan, hf_cli_batch_line *line) {
   unsigned seen = 0;
-  if (!take(&scan, '{'))
-    return bad(&scan, scan.at, "an object is expected");
-  if (!take(&scan, '}')) {
+  size_t bytes = scan->bytes;
+  if (!take(scan, '{'))
+    return bad(scan, scan->at, "an object is expected");
+  if (!take(scan, '}')) {
     do {
-      int status = take_member(&scan, &seen, line);
+      int status = take_member(scan, &seen, line);
       if (status != HF_OK)
         return status;
-    } while (take(&scan, ','));
-    if (!take(&scan, '}'))
-      return bad(&scan, scan.at, "a comma or } is expected");
+    } while (take(scan, ','));
+    if (!take(scan, '}'))
+      return bad(scan, scan->at, "a comma or } is expected");
   }
-  skip_white(&scan);
-  if (scan.at < bytes)
-    return bad(&scan, scan.at, "nothing more is expected on this line");
+  skip_white(scan);
+  if (scan->at < bytes)
+    return bad(scan, scan->at, "nothing more is expected on this line");
   static const line_member needed[] = {MEMBER_RUN_ID, MEMBER_STAGE, MEMBER_DOC};
   for (size_t i = 0; i < HF_CLI_COUNT(needed); i++)
     if ((seen & 1u << needed[i]) == 0)
-      return bad(&scan, bytes > 0 ? bytes - 1 : 0, "the member \"%s\" is missing",
+      return bad(scan, bytes > 0 ? bytes - 1 : 0, "the member \"%s\" is missing",
                  member_rules[needed[i]].what);
   return HF_OK;
+}
+
+/* What stands behind a document that is no JSON is bad, too, where its end was taken to be: its own
+ * error comes first. */
+static int blame_doc(const hf_cli_batch_line *line, int status, hf_error *reterr) {
+  const char *value = NULL;
+  size_t value_bytes = 0;
+  hf_error why = HF_ERROR_INIT;
+  if (line->request.doc == NULL || line->request.doc_bytes > line->doc_bytes_max)
+    return status;
+  int got =
+      hf_json_pointer(line->request.doc, line->request.doc_bytes, "", &value, &value_bytes, &why);
+  if (got >= 0)
+    return status;
+  hf_cli_batch_line_place(line, &why);
+  *reterr = why;
+  return got;
+}
+
+int hf_cli_batch_line_parse(hf_cli_batch_line *line, size_t bytes, hf_error *reterr) {
+  scanner scan = {line->text, bytes, 0, reterr};
+  int status = parse(&scan, line);
+  return status == HF_OK ? HF_OK : blame_doc(line, status, reterr);
 }

@@ -18,8 +18,11 @@ typedef struct hf_cli_batch_line {
 } hf_cli_batch_line;
 
 /* Takes a line apart. line->doc_bytes_max, line->text (NUL-terminated) and its length are given;
- * short strings are decoded in place, the document stays as it is, and has been checked. HF_OK, or
- * HF_EDOC or HF_ELIMIT with the place "column N" or "". */
+ * short strings are decoded in place, the document stays as it is: whether it is strict JSON is
+ * for the library to say. HF_OK, or HF_EDOC or HF_ELIMIT with the place "column N" or "". */
 int hf_cli_batch_line_parse(hf_cli_batch_line *line, size_t bytes, hf_error *reterr);
+
+/* Moves the place of the library's error from the document to the line: "column N". */
+void hf_cli_batch_line_place(const hf_cli_batch_line *line, hf_error *err);
 
 #endif

@@ -10,8 +10,8 @@
 #include "save.h"
 #include "text.h"
 
-/* Lines that wait for a commit; a commit is due when there are HF_BATCH_MAX of them, or when they
- * are this long. */
+/* Lines that wait for a commit; a commit is due when there are HF_BATCH_MAX of them or a few less,
+ * or when they are this long. */
 enum { PENDING_BYTES_MAX = 8 * 1024 * 1024 };
 
 typedef struct batch {
@@ -21,6 +21,7 @@ typedef struct batch {
   hf_save_request requests[HF_BATCH_MAX];
   hf_saved results[HF_BATCH_MAX];
   size_t count;
+  size_t due; /* so many of them; the last one then fills a tile, so that a tile is one file */
   size_t bytes;
   uint64_t saved; /* in all */
 } batch;
@@ -54,8 +55,10 @@ static int line_error(const batch *all, uint64_t number, hf_error *err) {
 static int tell_unsaved(const batch *all, size_t i, int is_first, const hf_error *first_err) {
   const hf_saved *result = &all->results[i];
   hf_error err = HF_ERROR_INIT;
-  if (is_first)
+  if (is_first) {
     err = *first_err;
+    hf_cli_batch_line_place(&all->pending[i], &err);
+  }
   err.code = result->status;
   if (!is_first)
     (void)snprintf(err.message, sizeof err.message, "%s", hf_status_text((int)result->status));
@@ -83,6 +86,8 @@ static int flush(batch *all) {
     if (result->status == HF_OK) {
       hf_cli_print_saved(cli, result, &all->requests[i].key);
       all->saved++;
+      if (result->created)
+        all->due = HF_BATCH_MAX - (size_t)(result->seq % HF_BATCH_MAX);
     } else if (status == HF_CLI_DONE) {
       status = tell_unsaved(all, i, 1, &err);
     } else if (result->status != HF_ECANCELLED) {
@@ -132,7 +137,7 @@ static int read_lines(batch *all) {
     char *text = NULL;
     size_t bytes = 0;
     int status = HF_CLI_DONE;
-    int is_due = all->count == HF_BATCH_MAX || all->bytes >= PENDING_BYTES_MAX;
+    int is_due = all->count == all->due || all->bytes >= PENDING_BYTES_MAX;
     /* What trickles in is not kept waiting for more. */
     if (is_due || (all->count > 0 && !hf_cli_lines_ready(&all->lines)))
       status = flush(all);
@@ -160,6 +165,7 @@ int hf_cli_save_batch(hf_cli *cli) {
     return hf_cli_no_memory(cli);
   all->cli = cli;
   all->lines.fd = -1;
+  all->due = HF_BATCH_MAX;
   uint64_t line_bytes_max =
       hf_config_document_bytes_max(cli->config) + HF_CLI_BATCH_ENVELOPE_BYTES_MAX;
   int status = hf_cli_lines_open(cli, &all->lines, cli->args.operands[0], line_bytes_max);

@@ -17,8 +17,9 @@
 
 #include "banned.h"
 
-hf_moment hf_moment_now(int64_t timeout_ms) {
-  return (hf_moment){hf_realtime_us(), hf_deadline_ms(timeout_ms), (uint64_t)getpid()};
+hf_moment hf_moment_now(const hf_store *store, int64_t timeout_ms) {
+  return (hf_moment){hf_realtime_us(), hf_deadline_ms(timeout_ms), (uint64_t)getpid(),
+                     atomic_load(&store->tiles_seen) * HF_TILE_RECORDS};
 }
 
 void hf_attempt_begin(hf_attempt *attempt, const hf_moment *now, const hf_id *id) {
@@ -31,14 +32,15 @@ void hf_attempt_begin(hf_attempt *attempt, const hf_moment *now, const hf_id *id
   (void)pthread_condattr_destroy(&attributes);
   attempt->line.id = *id;
   attempt->line.pid = now->pid;
+  attempt->id_after = now->known;
   hf_id_format(&attempt->line.id, attempt->id_text);
 }
 
 /* One of its own, with a new id. */
-static int begin_alone(hf_attempt *attempt, int64_t timeout_ms, hf_moment *ret_now,
-                       hf_error *reterr) {
+static int begin_alone(const hf_store *store, hf_attempt *attempt, int64_t timeout_ms,
+                       hf_moment *ret_now, hf_error *reterr) {
   hf_id id = {{0}};
-  *ret_now = hf_moment_now(timeout_ms);
+  *ret_now = hf_moment_now(store, timeout_ms);
   int status = hf_ids_make(ret_now->unix_us, &id, 1, reterr);
   hf_attempt_begin(attempt, ret_now, &id);
   return status;
@@ -62,7 +64,7 @@ void hf_attempt_decide(hf_attempt *attempt, int status, const hf_error *error) {
          sizeof attempt->saved.id);
   if (status == HF_OK)
     return;
-  if (error != NULL)
+  if (error != NULL && error != &attempt->error)
     attempt->error = *error;
   attempt->error.code = (hf_status)status;
   if (status == HF_EUNSURE || status == HF_EENDED)
@@ -185,6 +187,7 @@ static int add_id(const hf_save_request *request, hf_attempt *attempt, hf_error 
                   request->id);
   hf_id_format(&attempt->line.id, attempt->id_text);
   attempt->id_given = 1;
+  attempt->id_after = 0;
   return HF_OK;
 }
 
@@ -217,7 +220,7 @@ int hf_attempt_from_request(hf_store *store, const hf_save_request *request, con
 int hf_attempt_to_end(hf_store *store, const hf_id *ends, const char *reason, int64_t timeout_ms,
                       hf_attempt *attempt, hf_error *reterr) {
   hf_moment now;
-  int status = begin_alone(attempt, timeout_ms, &now, reterr);
+  int status = begin_alone(store, attempt, timeout_ms, &now, reterr);
   if (status == HF_OK)
     status = add_times(store, "", &now, attempt, reterr);
   if (status != HF_OK)
@@ -233,7 +236,7 @@ int hf_attempt_to_end(hf_store *store, const hf_id *ends, const char *reason, in
 int hf_attempt_to_set_locker(hf_store *store, const char *scheme, const char *mode,
                              int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr) {
   hf_moment now;
-  int status = begin_alone(attempt, timeout_ms, &now, reterr);
+  int status = begin_alone(store, attempt, timeout_ms, &now, reterr);
   if (status == HF_OK)
     status = add_times(store, "", &now, attempt, reterr);
   if (status != HF_OK)

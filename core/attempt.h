@@ -20,7 +20,8 @@ typedef struct hf_attempt {
   hf_buf doc;        /* without insignificant white space */
   uint64_t key_hash; /* 0 where there is no key */
   char id_text[HF_ID_CHARS + 1];
-  int id_given; /* the id is the caller's: others may be at work with the same one */
+  int id_given;      /* the id is the caller's: others may be at work with the same one */
+  uint64_t id_after; /* records up to this one were there before the id was made; 0: not known */
   hf_condition condition;
   uint64_t if_seq;
   int64_t deadline_ms;
@@ -53,9 +54,10 @@ typedef struct hf_moment {
   int64_t unix_us;
   int64_t deadline_ms;
   uint64_t pid;
+  uint64_t known; /* a seq that was there: no record up to it has an id that is made afterwards */
 } hf_moment;
 
-hf_moment hf_moment_now(int64_t timeout_ms);
+hf_moment hf_moment_now(const struct hf_store *store, int64_t timeout_ms);
 
 /* Zeroes it and gives it the id. The caller frees it with hf_attempt_free, whatever comes after. */
 void hf_attempt_begin(hf_attempt *attempt, const hf_moment *now, const hf_id *id);

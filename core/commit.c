@@ -12,6 +12,7 @@
 #include "banned.h"
 
 enum { GATHER_LOOKS = 8, SAVERS_FADE = 16 };
+enum { MEET_SLOTS = 4 * HF_BATCH_MAX };      /* twice as many as are taken */
 enum { COMMIT_BYTES_MAX = 4 * 1024 * 1024 }; /* of documents in one file; one alone may be longer */
 
 static void enqueue(hf_store *store, hf_attempt *attempt) {
@@ -43,13 +44,44 @@ static void remove_from_queue(hf_store *store, hf_attempt *attempt) {
  * committed. A record that ends an attempt shares its file with none: that attempt may be the other
  * thread's, and judged together neither would see the other. Nor does one that changes the locker:
  * what follows it is committed under the new one. */
-static int meets(const hf_staged *file, const hf_attempt *attempt) {
-  for (size_t i = 0; i < file->count; i++)
-    if (file->attempt[i]->line.op != HF_OP_SAVE || attempt->line.op != HF_OP_SAVE ||
-        file->attempt[i]->key_hash == attempt->key_hash ||
-        memcmp(&file->attempt[i]->line.id, &attempt->line.id, sizeof attempt->line.id) == 0)
+static int meet(const hf_attempt *a, const hf_attempt *b) {
+  return a->line.op != HF_OP_SAVE || b->line.op != HF_OP_SAVE || a->key_hash == b->key_hash ||
+         memcmp(&a->line.id, &b->line.id, sizeof a->line.id) == 0;
+}
+
+/* Those that are gathered, found by their keys and by their ids: each is compared with few. */
+typedef struct gathered {
+  unsigned short slot[MEET_SLOTS]; /* the place of an attempt + 1; 0: none */
+} gathered;
+
+static size_t key_slot(const hf_attempt *attempt) {
+  return (size_t)attempt->key_hash % MEET_SLOTS;
+}
+
+static size_t id_slot(const hf_attempt *attempt) { /* its last bytes are random, or a digest's */
+  uint64_t tail = 0;
+  memcpy(&tail, attempt->line.id.bytes + sizeof attempt->line.id - sizeof tail, sizeof tail);
+  return (size_t)(tail % MEET_SLOTS);
+}
+
+static int meets_from(const gathered *all, const hf_staged *file, const hf_attempt *attempt,
+                      size_t slot) {
+  for (; all->slot[slot] != 0; slot = (slot + 1) % MEET_SLOTS)
+    if (meet(file->attempt[all->slot[slot] - 1], attempt))
       return 1;
   return 0;
+}
+
+static int meets(const gathered *all, const hf_staged *file, const hf_attempt *attempt) {
+  return meet(file->attempt[0], attempt) || /* of another op: it stands alone */
+         meets_from(all, file, attempt, key_slot(attempt)) ||
+         meets_from(all, file, attempt, id_slot(attempt));
+}
+
+static void put_in(gathered *all, size_t slot, size_t place) {
+  while (all->slot[slot] != 0)
+    slot = (slot + 1) % MEET_SLOTS;
+  all->slot[slot] = (unsigned short)(place + 1);
 }
 
 /* The first undecided attempts, in order, that fit into one file. */
@@ -58,6 +90,7 @@ static void gather(hf_store *store, hf_attempt *const *attempts, size_t count, h
   size_t room = HF_TILE_RECORDS - (size_t)(store->view.head % HF_TILE_RECORDS);
   (void)pthread_mutex_unlock(&store->view_mutex);
   size_t bytes = 0;
+  gathered all = {{0}};
   file->count = 0;
   for (size_t i = 0; i < count && file->count < room; i++) {
     hf_attempt *attempt = attempts[i];
@@ -65,9 +98,11 @@ static void gather(hf_store *store, hf_attempt *const *attempts, size_t count, h
     if (attempt->decided)
       continue;
     if (file->count > 0 &&
-        (bytes + attempt->line.doc.bytes > COMMIT_BYTES_MAX || meets(file, attempt)))
+        (bytes + attempt->line.doc.bytes > COMMIT_BYTES_MAX || meets(&all, file, attempt)))
       break;
     bytes += attempt->line.doc.bytes;
+    put_in(&all, key_slot(attempt), file->count);
+    put_in(&all, id_slot(attempt), file->count);
     file->attempt[file->count++] = attempt;
   }
 }

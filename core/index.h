@@ -9,6 +9,11 @@
  *           offset in the tile (4), bytes of the line with op in bits 24 to 27 and flags above (4)
  *   five tables of entries, hash (8) and place of the row (4), sorted by both: by key, by peer
  *   (group, stage, dims), by group, by id, by the id that an op "end" names
+ *   two filters, of the tables by key and by id, in blocks of 64 bytes: 480 bits, lowest first, and
+ *   the CRC-32C (4) of the table's number in the highest and the block's in the other bytes of 8
+ *   bytes, and of the bits. A hash belongs to block (hash >> 32) * blocks >> 32, and sets six bits:
+ *   (w >> 48, w >> 32 & 0xffff, w >> 16 & 0xffff) * 480 >> 16 of w = hash * 0x9e3779b185ebca87 and
+ *   of w = hash * 0xc2b2ae3d27d4eb4f (modulo 2^64). Files made before there were filters have none
  *
  * index/mark has a byte for each tile that is indexed. What there is follows from its length: so
  * many whole files of the highest level, then of the one below, and so on. A name that the mark
@@ -27,6 +32,10 @@ enum {
   HF_INDEX_TILE_BYTES = 16,
   HF_INDEX_ROW_BYTES = 56,
   HF_INDEX_ENTRY_BYTES = 12,
+  HF_INDEX_FILTERS = 2, /* by key, by id */
+  HF_INDEX_BLOCK_BYTES = 64,
+  HF_INDEX_BLOCK_BITS = 480,
+  HF_INDEX_BLOCK_ENTRIES = 32, /* 15 bits an entry: one of 500 that is not there looks as if */
 };
 
 /* What the header says. */
@@ -41,6 +50,7 @@ typedef struct hf_index_header {
   uint64_t foreign_mode_seq; /* as in hf_view */
   uint64_t unknown_count;
   uint64_t unknown_first;
+  uint64_t filter_blocks[HF_INDEX_FILTERS]; /* 0: there is none */
   uint32_t body_crc;
 } hf_index_header;
 
@@ -49,6 +59,7 @@ typedef struct hf_index {
   uint64_t first; /* seq of the first row */
   uint64_t rows_at;
   uint64_t tables_at[HF_INDEX_TABLES];
+  uint64_t filters_at[HF_INDEX_FILTERS];
   uint64_t bytes;
   const char *map; /* local filesystems; else NULL: read by fd, for a page of a file that another
                       host removed would end the process */
@@ -83,6 +94,12 @@ int hf_index_row(const hf_index *index, uint64_t seq, hf_row *ret_row, hf_error 
 /* Of what tile it was made: its bytes and their CRC-32C. HF_OK or HF_EIO. */
 int hf_index_tile(const hf_index *index, uint64_t tile, uint64_t *ret_bytes, uint32_t *ret_crc,
                   hf_error *reterr);
+
+/* 0: the table has no entry with this hash. 1: it may have one. */
+int hf_index_may_have(const hf_index *index, hf_index_table table, uint64_t hash);
+
+/* Has what hf_index_may_have will look at brought to the processor; several files' at once. */
+void hf_index_prefetch(const hf_index *index, hf_index_table table, uint64_t hash);
 
 /* The last seq below `below` (the first at or above `from`) with this hash. 1, 0: none, HF_EIO. */
 int hf_index_last(const hf_index *index, hf_index_table table, uint64_t hash, uint64_t below,

@@ -13,28 +13,17 @@
 #include "id.h"
 #include "index.h"
 #include "index_format.h"
+#include "index_write.h"
 #include "plant.h"
 #include "sys.h"
 
 #include "banned.h"
 
-enum { OUT_BYTES = 1 << 16, IN_ENTRIES = 512 };
-
 static const char mark_place[] = "index/" HF_MARK_NAME;
 
-/* ---- a file that is being written: through a buffer, with the CRC of its body ---- */
+/* ---- a file that is being written ---- */
 
-typedef struct writer {
-  int fd;
-  uint64_t at;
-  size_t used;
-  uint32_t crc;
-  int status;
-  hf_error *reterr;
-  char bytes[OUT_BYTES];
-} writer;
-
-static void flush(writer *out) {
+void hf_index_write_flush(hf_index_writer *out) {
   if (out->status == HF_OK && hf_sys_pwrite_full(out->fd, out->bytes, out->used, (off_t)out->at))
     out->status = hf_err_sys(out->reterr, HF_EIO, errno, "stage", "cannot write the index");
   out->crc = hf_crc32c(out->crc, out->bytes, out->used);
@@ -42,9 +31,9 @@ static void flush(writer *out) {
   out->used = 0;
 }
 
-static void put(writer *out, const char *bytes, size_t count) {
+void hf_index_write(hf_index_writer *out, const char *bytes, size_t count) {
   if (out->used + count > sizeof out->bytes)
-    flush(out);
+    hf_index_write_flush(out);
   memcpy(out->bytes + out->used, bytes, count);
   out->used += count;
 }
@@ -111,7 +100,6 @@ static int compare_keys(const void *a, const void *b) {
 /* 1; 0: the tile has damage, and gets no index; negative. */
 static int index_tile(hf_store *store, uint64_t tile, tile_index *index, hf_error *reterr) {
   hf_autobuf text = {0};
-  hf_lines lines;
   int got = hf_tile_read(store, tile, &text, reterr);
   if (got <= 0)
     return got;
@@ -120,16 +108,21 @@ static int index_tile(hf_store *store, uint64_t tile, tile_index *index, hf_erro
   index->header.count = HF_TILE_RECORDS;
   index->tile_bytes = text.used;
   index->tile_crc = hf_crc32c(0, text.data, text.used);
-  hf_lines_split(text.data, text.used, HF_TILE_RECORDS, &lines);
+  size_t at = 0;
   for (uint32_t i = 0; i < HF_TILE_RECORDS; i++) {
     hf_line line;
-    const char *start = text.data + lines.line[i].offset;
-    if (!lines.line[i].intact || hf_line_decode(start, lines.line[i].bytes, &line, NULL) != HF_OK)
+    const char *start = text.data + at;
+    const char *end = at < text.used ? memchr(start, '\n', text.used - at) : NULL;
+    size_t bytes = end != NULL ? (size_t)(end - start) : 0;
+    if (end == NULL || bytes > HF_LINE_BYTES_MAX ||
+        hf_line_decode(start, bytes, &line, NULL) != HF_OK)
       return 0;
-    hf_place where = {tile * HF_TILE_RECORDS + 1 + i, lines.line[i].offset, lines.line[i].bytes, 1,
-                      i == 0};
+    hf_place where = {tile * HF_TILE_RECORDS + 1 + i, (uint32_t)at, (uint32_t)bytes, 1, i == 0};
     add_record(index, i, &line, &where);
+    at += bytes + 1;
   }
+  if (at != text.used)
+    return 0;
   for (size_t i = 0; i < HF_INDEX_TABLES; i++) {
     index->header.entries[i] = index->table[i].count;
     qsort(index->table[i].key, index->table[i].count, sizeof index->table[i].key[0], compare_keys);
@@ -137,135 +130,35 @@ static int index_tile(hf_store *store, uint64_t tile, tile_index *index, hf_erro
   return 1;
 }
 
-static void write_tile_index(const tile_index *index, writer *out) {
+static void write_filter(const tile_index *index, hf_index_table table,
+                         const hf_index_header *header, hf_index_writer *out) {
+  hf_index_filter filter;
+  if (hf_index_filter_of(table) < 0)
+    return;
+  hf_index_filter_begin(&filter, table, header->filter_blocks[hf_index_filter_of(table)], out);
+  for (size_t i = 0; i < index->table[table].count; i++)
+    hf_index_filter_add(&filter, index->table[table].key[i].hash);
+  hf_index_filter_end(&filter);
+}
+
+static void write_tile_index(const tile_index *index, const hf_index_header *header,
+                             hf_index_writer *out) {
   char row[HF_INDEX_ROW_BYTES];
   char entry[HF_INDEX_ENTRY_BYTES];
   char tile[HF_INDEX_TILE_BYTES];
   hf_index_tile_put(index->tile_bytes, index->tile_crc, tile);
-  put(out, tile, sizeof tile);
+  hf_index_write(out, tile, sizeof tile);
   for (size_t i = 0; i < HF_TILE_RECORDS; i++) {
     hf_index_row_put(&index->row[i], row);
-    put(out, row, sizeof row);
+    hf_index_write(out, row, sizeof row);
   }
   for (size_t i = 0; i < HF_INDEX_TABLES; i++)
     for (size_t j = 0; j < index->table[i].count; j++) {
       hf_index_entry_put(&index->table[i].key[j], entry);
-      put(out, entry, sizeof entry);
+      hf_index_write(out, entry, sizeof entry);
     }
-}
-
-/* ---- a merge ---- */
-
-typedef struct source { /* one table of one of the sixteen */
-  const hf_index *index;
-  hf_index_table table;
-  uint64_t next; /* entry to be read next into `entry` */
-  uint32_t shift;
-  size_t at, have;
-  char bytes[IN_ENTRIES * HF_INDEX_ENTRY_BYTES];
-  hf_index_key key; /* valid unless at_end */
-  int at_end;
-} source;
-
-static int advance(source *from, hf_error *reterr) {
-  if (from->at == from->have) {
-    uint64_t left = from->index->header.entries[from->table] - from->next;
-    from->at_end = left == 0;
-    if (left == 0)
-      return HF_OK;
-    from->have = left < IN_ENTRIES ? (size_t)left : IN_ENTRIES;
-    from->at = 0;
-    int status = hf_index_read(
-        from->index, from->index->tables_at[from->table] + from->next * HF_INDEX_ENTRY_BYTES,
-        from->bytes, from->have * HF_INDEX_ENTRY_BYTES, reterr);
-    if (status != HF_OK)
-      return status;
-    from->next += from->have;
-  }
-  hf_index_entry_take(from->bytes + from->at * HF_INDEX_ENTRY_BYTES, &from->key);
-  from->key.place += from->shift;
-  from->at++;
-  return HF_OK;
-}
-
-static int merge_table(hf_index *const *files, hf_index_table of, source *sources, writer *out) {
-  char entry[HF_INDEX_ENTRY_BYTES];
-  hf_index_key before = {0};
-  int status = HF_OK;
-  for (uint32_t i = 0; i < HF_INDEX_FAN && status == HF_OK; i++) {
-    source *from = &sources[i];
-    from->index = files[i];
-    from->table = of;
-    from->next = 0;
-    from->at = from->have = 0;
-    from->at_end = 0;
-    from->shift = i * (uint32_t)files[i]->header.count;
-    status = advance(from, out->reterr);
-  }
-  while (status == HF_OK) {
-    source *least = NULL;
-    for (size_t i = 0; i < HF_INDEX_FAN; i++)
-      if (!sources[i].at_end && (least == NULL || hf_index_key_less(&sources[i].key, &least->key)))
-        least = &sources[i];
-    if (least == NULL)
-      break;
-    int drops = HF_PLANTED(INDEX_MERGE_DROPS_NEWEST) && least == &sources[HF_INDEX_FAN - 1] &&
-                before.hash == least->key.hash;
-    before = drops ? before : least->key;
-    hf_index_entry_put(&before, entry);
-    put(out, entry, sizeof entry);
-    status = advance(least, out->reterr);
-  }
-  return status;
-}
-
-static int copy_part(const hf_index *from, uint64_t offset, uint64_t bytes, writer *out) {
-  char piece[4096];
-  while (bytes > 0) {
-    size_t count = bytes < sizeof piece ? (size_t)bytes : sizeof piece;
-    int status = hf_index_read(from, offset, piece, count, out->reterr);
-    if (status != HF_OK)
-      return status;
-    put(out, piece, count);
-    offset += count;
-    bytes -= count;
-  }
-  return HF_OK;
-}
-
-static void join_headers(hf_index *const *files, hf_index_header *header) {
-  for (size_t i = 0; i < HF_INDEX_FAN; i++) {
-    const hf_index_header *part = &files[i]->header;
-    for (size_t j = 0; j < HF_INDEX_TABLES; j++)
-      header->entries[j] += part->entries[j];
-    if (part->mode_seq != 0) {
-      header->mode_seq = part->mode_seq;
-      memcpy(header->locker, part->locker, sizeof header->locker);
-      header->journal = part->journal;
-    }
-    if (part->foreign_mode_seq != 0)
-      header->foreign_mode_seq = part->foreign_mode_seq;
-    if (header->unknown_count == 0)
-      header->unknown_first = part->unknown_first;
-    header->unknown_count += part->unknown_count;
-  }
-}
-
-static int write_merged(hf_index *const *files, writer *out) {
-  int status = HF_OK;
-  source *sources = calloc(HF_INDEX_FAN, sizeof *sources);
-  if (sources == NULL)
-    return hf_err_nomem(out->reterr);
-  for (size_t i = 0; i < HF_INDEX_FAN && status == HF_OK; i++)
-    status =
-        copy_part(files[i], HF_INDEX_HEADER_BYTES, files[i]->rows_at - HF_INDEX_HEADER_BYTES, out);
-  for (size_t i = 0; i < HF_INDEX_FAN && status == HF_OK; i++)
-    status =
-        copy_part(files[i], files[i]->rows_at, files[i]->header.count * HF_INDEX_ROW_BYTES, out);
-  for (int i = 0; i < HF_INDEX_TABLES && status == HF_OK; i++)
-    status = merge_table(files, (hf_index_table)i, sources, out);
-  free(sources);
-  return status;
+  for (int i = 0; i < HF_INDEX_TABLES; i++)
+    write_filter(index, (hf_index_table)i, header, out);
 }
 
 /* ---- putting it in place ---- */
@@ -297,7 +190,7 @@ static int write_file(hf_store *store, hf_index_header *header, const tile_index
   char staged[HF_ID_CHARS + 1];
   char bytes[HF_INDEX_HEADER_BYTES];
   hf_id id;
-  hf_autofree writer *out = calloc(1, sizeof *out);
+  hf_autofree hf_index_writer *out = calloc(1, sizeof *out);
   if (out == NULL)
     return hf_err_nomem(reterr);
   int status = hf_id_make(&id, reterr);
@@ -310,11 +203,12 @@ static int write_file(hf_store *store, hf_index_header *header, const tile_index
   out->fd = fd;
   out->at = sizeof bytes;
   out->reterr = reterr;
+  hf_index_plan_filters(header);
   if (tile != NULL)
-    write_tile_index(tile, out);
+    write_tile_index(tile, header, out);
   else
-    status = write_merged(files, out);
-  flush(out);
+    status = hf_index_write_merged(files, header, out);
+  hf_index_write_flush(out);
   if (status == HF_OK)
     status = out->status;
   header->body_crc = out->crc;
@@ -366,7 +260,7 @@ static int make_merged(hf_store *store, unsigned level, uint64_t number, hf_erro
       .level = level, .number = number, .count = hf_index_tiles(level) * HF_TILE_RECORDS};
   int got = open_parts(store, level, number, files, reterr);
   if (got == 1) {
-    join_headers(files, &header);
+    hf_index_join_headers(files, &header);
     got = write_file(store, &header, NULL, files, reterr) == HF_OK ? 1 : reterr->code;
   }
   for (size_t i = 0; i < HF_INDEX_FAN; i++)

@@ -65,8 +65,29 @@ void hf_index_header_put(const hf_index_header *header, char bytes[HF_INDEX_HEAD
   hf_index_number_put(bytes + HEADER_UNKNOWN_FIRST, header->unknown_first, 8);
   memcpy(bytes + HEADER_LOCKER, header->locker, sizeof header->locker);
   bytes[HEADER_JOURNAL] = (char)(header->journal != 0);
+  for (size_t i = 0; i < HF_INDEX_FILTERS; i++)
+    hf_index_number_put(bytes + HEADER_FILTERS + 8 * i, header->filter_blocks[i], 8);
   hf_index_number_put(bytes + HEADER_BODY_CRC, header->body_crc, 4);
   hf_index_number_put(bytes + HEADER_CRC, hf_crc32c(0, bytes, HEADER_CRC), 4);
+}
+
+void hf_index_plan_filters(hf_index_header *header) {
+  for (int i = 0; i < HF_INDEX_TABLES; i++)
+    if (hf_index_filter_of((hf_index_table)i) >= 0)
+      header->filter_blocks[hf_index_filter_of((hf_index_table)i)] =
+          hf_index_filter_blocks(header->entries[i]);
+}
+
+/* Each as it is made now, or not at all. */
+static int take_filters(const char *bytes, hf_index_header *header) {
+  hf_index_plan_filters(header);
+  for (size_t i = 0; i < HF_INDEX_FILTERS; i++) {
+    uint64_t blocks = hf_index_number_take(bytes + HEADER_FILTERS + 8 * i, 8);
+    if (blocks != 0 && blocks != header->filter_blocks[i])
+      return -1;
+    header->filter_blocks[i] = blocks;
+  }
+  return 0;
 }
 
 static int take_header(const char *bytes, unsigned level, uint64_t number,
@@ -92,6 +113,8 @@ static int take_header(const char *bytes, unsigned level, uint64_t number,
   header->locker[sizeof header->locker - 1] = '\0';
   header->journal = bytes[HEADER_JOURNAL] == 1;
   header->body_crc = (uint32_t)hf_index_number_take(bytes + HEADER_BODY_CRC, 4);
+  if (take_filters(bytes, header) != 0)
+    return -1;
   return header->level == level && header->number == number &&
                  header->count == hf_index_tiles(level) * HF_TILE_RECORDS
              ? 0
@@ -107,6 +130,10 @@ void hf_index_lay_out(hf_index *index) {
   for (size_t i = 0; i < HF_INDEX_TABLES; i++) {
     index->tables_at[i] = at;
     at += header->entries[i] * HF_INDEX_ENTRY_BYTES;
+  }
+  for (size_t i = 0; i < HF_INDEX_FILTERS; i++) {
+    index->filters_at[i] = at;
+    at += header->filter_blocks[i] * HF_INDEX_BLOCK_BYTES;
   }
   index->bytes = at;
 }
@@ -342,7 +369,7 @@ int hf_index_last(const hf_index *index, hf_index_table table, uint64_t hash, ui
                   uint64_t *ret_seq, hf_error *reterr) {
   uint64_t at = 0;
   uint64_t end = index->first + index->header.count;
-  if (below <= index->first)
+  if (below <= index->first || !hf_index_may_have(index, table, hash))
     return 0;
   hf_index_key key = {hash, (uint32_t)((below < end ? below : end) - index->first)};
   int status = lower_bound(index, table, &key, &at, reterr);
@@ -358,7 +385,7 @@ int hf_index_last(const hf_index *index, hf_index_table table, uint64_t hash, ui
 int hf_index_next(const hf_index *index, hf_index_table table, uint64_t hash, uint64_t from,
                   uint64_t *ret_seq, hf_error *reterr) {
   uint64_t at = 0;
-  if (from >= index->first + index->header.count)
+  if (from >= index->first + index->header.count || !hf_index_may_have(index, table, hash))
     return 0;
   hf_index_key key = {hash, from > index->first ? (uint32_t)(from - index->first) : 0};
   int status = lower_bound(index, table, &key, &at, reterr);

@@ -19,6 +19,7 @@ enum { /* offsets in the header */
        HEADER_UNKNOWN_FIRST = 96,
        HEADER_LOCKER = 104,
        HEADER_JOURNAL = 176,
+       HEADER_FILTERS = 184,
        HEADER_BODY_CRC = 248,
        HEADER_CRC = 252
 };
@@ -58,6 +59,13 @@ void hf_index_entry_take(const char bytes[HF_INDEX_ENTRY_BYTES], hf_index_key *r
 void hf_index_tile_put(uint64_t bytes, uint32_t crc, char out[HF_INDEX_TILE_BYTES]);
 int hf_index_entry(const hf_index *index, hf_index_table table, uint64_t i, hf_index_key *ret_key,
                    hf_error *reterr);
+
+/* Which filter a table has; -1: none. */
+int hf_index_filter_of(hf_index_table table);
+/* How many blocks the filter of so many entries has. */
+uint64_t hf_index_filter_blocks(uint64_t entries);
+/* Fills in header->filter_blocks. */
+void hf_index_plan_filters(hf_index_header *header);
 
 /* Fills in from the header where the parts stand. */
 void hf_index_lay_out(hf_index *index);

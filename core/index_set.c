@@ -43,6 +43,8 @@ int hf_index_set_last(const hf_index_set *set, hf_index_table table, uint64_t ha
   if (below < 2)
     return 0;
   size_t i = find_file(set, below - 1);
+  for (size_t k = 0; k < set->count && k <= i; k++)
+    hf_index_prefetch(set->file[k], table, hash);
   for (i = i < set->count ? i + 1 : i; i > 0; i--) {
     int got = hf_index_last(set->file[i - 1], table, hash, below, ret_seq, reterr);
     if (got != 0)
@@ -53,7 +55,10 @@ int hf_index_set_last(const hf_index_set *set, hf_index_table table, uint64_t ha
 
 int hf_index_set_next(const hf_index_set *set, hf_index_table table, uint64_t hash, uint64_t from,
                       uint64_t *ret_seq, hf_error *reterr) {
-  for (size_t i = find_file(set, from); i < set->count; i++) {
+  size_t first = find_file(set, from);
+  for (size_t k = first; k < set->count; k++)
+    hf_index_prefetch(set->file[k], table, hash);
+  for (size_t i = first; i < set->count; i++) {
     int got = hf_index_next(set->file[i], table, hash, from, ret_seq, reterr);
     if (got != 0)
       return got;

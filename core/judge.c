@@ -45,7 +45,8 @@ static int load(hf_store *store, uint64_t seq, hf_buf *text, hf_line *ret_line, 
 
 /* Was the id ended by a record? That holds for every attempt that carries it: its ender was told
  * "never". */
-static int find_ended(hf_store *store, const hf_id *id, uint64_t *ret_seq, hf_error *reterr) {
+static int find_ended(hf_store *store, const hf_id *id, uint64_t after, uint64_t *ret_seq,
+                      hf_error *reterr) {
   hf_autobuf text = {0};
   hf_line line;
   hf_view_walk walk = {0};
@@ -53,7 +54,7 @@ static int find_ended(hf_store *store, const hf_id *id, uint64_t *ret_seq, hf_er
   if (HF_PLANTED(IGNORE_END))
     return 0;
   for (;;) {
-    int got = hf_view_find_ended(&store->view, id, &walk, &seq, reterr);
+    int got = hf_view_find_ended(&store->view, id, after, &walk, &seq, reterr);
     if (got != 1)
       return got;
     int status = load(store, seq, &text, &line, reterr);
@@ -68,7 +69,7 @@ static int find_ended(hf_store *store, const hf_id *id, uint64_t *ret_seq, hf_er
 
 static int judge_end(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *reterr) {
   uint64_t seq = 0;
-  int found = hf_view_find_id(&store->view, &attempt->line.ends, &seq, reterr);
+  int found = hf_view_find_id(&store->view, &attempt->line.ends, 0, &seq, reterr);
   if (found < 0)
     return found;
   if (found == 1) {
@@ -76,7 +77,7 @@ static int judge_end(hf_store *store, hf_attempt *attempt, int *ret_status, hf_e
     *ret_status = HF_OK;
     return 0;
   }
-  int ended = find_ended(store, &attempt->line.ends, &seq, reterr);
+  int ended = find_ended(store, &attempt->line.ends, 0, &seq, reterr);
   if (ended < 0)
     return ended;
   *ret_status = HF_EENDED;
@@ -189,7 +190,7 @@ int hf_judge(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *re
   hf_autobuf text = {0};
   hf_line line;
   uint64_t seq = 0;
-  int found = hf_view_find_id(&store->view, &attempt->line.id, &seq, reterr);
+  int found = hf_view_find_id(&store->view, &attempt->line.id, attempt->id_after, &seq, reterr);
   if (found < 0)
     return found;
   if (found == 1) {
@@ -200,7 +201,7 @@ int hf_judge(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *re
     *ret_status = HF_OK;
     return 0;
   }
-  int ended = find_ended(store, &attempt->line.id, &seq, reterr);
+  int ended = find_ended(store, &attempt->line.id, attempt->id_after, &seq, reterr);
   if (ended < 0)
     return ended;
   if (ended == 1) {

@@ -107,6 +107,7 @@ typedef struct batch {
   hf_saved results[HF_BATCH_MAX];
   char ids[HF_BATCH_MAX][HF_ID_CHARS + 1];
   size_t count;
+  size_t due; /* at most; the last one then fills a tile, so that a tile is one file */
 } batch;
 
 static void add_request(batch *all, hf_legacy_entry *entry) {
@@ -131,7 +132,7 @@ static void add_request(batch *all, hf_legacy_entry *entry) {
 static void fill(batch *all, const hf_legacy_index *index, size_t *next) {
   size_t bytes = 0;
   all->count = 0;
-  while (*next < index->entries_count && all->count < HF_BATCH_MAX &&
+  while (*next < index->entries_count && all->count < all->due &&
          bytes < HF_LEGACY_BATCH_DOC_BYTES) {
     hf_legacy_entry *entry = index->order[(*next)++];
     if (entry->is_double || entry->is_present)
@@ -171,8 +172,12 @@ static int save_batch(batch *all, hf_store *store, int64_t timeout_ms, hf_import
         report->present++;
       done++;
     }
-    if (status == HF_OK && done == all->count)
+    if (status == HF_OK && done == all->count) {
+      const hf_saved *last = &all->results[done - 1];
+      if (last->created)
+        all->due = HF_BATCH_MAX - (size_t)(last->seq % HF_BATCH_MAX);
       return HF_OK;
+    }
     if (done == all->count || all->results[done].status != HF_EENDED)
       return status != HF_OK ? status
                              : hf_err(reterr, HF_EINTERNAL, NULL, "a batch that is not done");
@@ -202,6 +207,7 @@ int hf_legacy_save(hf_legacy_index *index, hf_store *store, const hf_import_opti
   hf_autofree batch *all = malloc(sizeof *all);
   if (all == NULL)
     return hf_err_nomem(reterr);
+  all->due = HF_BATCH_MAX;
   for (;;) {
     int status =
         tell_progress(options, report->present + report->imported, index->unique_count, reterr);

@@ -446,22 +446,36 @@ static size_t find_line(const hf_buf *text, size_t i, const char **ret_line) {
   return (size_t)(end - line);
 }
 
+/* Behind the folder's name, where the folder is kept open. */
+static const char *inside(const char *name, int kept) {
+  return kept ? strchr(name, '/') + 1 : name;
+}
+
+/* The row's line from its tile, or in journal mode from the part that becomes the tile: it is not
+ * full yet; or was packed between the two looks. */
+static int read_row(hf_store *store, int dirfd, int kept, uint64_t seq, const hf_row *row,
+                    hf_buf *out, hf_error *reterr) {
+  char name[HF_TILE_NAME_BYTES];
+  char part[HF_TILE_NAME_BYTES];
+  hf_tile_name(hf_tile_of(seq), name);
+  int got = read_piece(dirfd, inside(name, kept), 0, row->offset, row->line_bytes, out, reterr);
+  if (got != 0)
+    return got;
+  hf_part_name(hf_tile_of(seq), part);
+  got = read_piece(dirfd, inside(part, kept), hf_store_fresh_flags(store), row->offset,
+                   row->line_bytes, out, reterr);
+  return got != 0
+             ? got
+             : read_piece(dirfd, inside(name, kept), 0, row->offset, row->line_bytes, out, reterr);
+}
+
 static int load_from_tile(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out,
                           hf_error *reterr) {
   if (row->in_tile) {
-    char name[HF_TILE_NAME_BYTES];
-    hf_tile_name(hf_tile_of(seq), name);
-    int got = read_piece(store->tile_fd, name, 0, row->offset, row->line_bytes, out, reterr);
-    if (got != 0)
-      return got;
-    /* journal mode: it is not full yet; or was packed between the two looks */
-    hf_part_name(hf_tile_of(seq), name);
-    got = read_piece(store->tile_fd, name, hf_store_fresh_flags(store), row->offset,
-                     row->line_bytes, out, reterr);
-    hf_tile_name(hf_tile_of(seq), name);
-    return got != 0
-               ? got
-               : read_piece(store->tile_fd, name, 0, row->offset, row->line_bytes, out, reterr);
+    int folder_fd = hf_tile_folder(store, hf_tile_of(seq));
+    int got = folder_fd < 0 ? 0 : read_row(store, folder_fd, 1, seq, row, out, reterr);
+    /* the folder may have been made anew since it was opened */
+    return got != 0 ? got : read_row(store, store->tile_fd, 0, seq, row, out, reterr);
   }
   hf_autobuf text = {0};
   hf_lines lines;

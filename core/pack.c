@@ -39,7 +39,7 @@ static int pack_all(hf_store *store, const hf_pack_options *options, hf_pack_rep
     status = tell(options, report->tiles - from, end - from, reterr);
     if (status != HF_OK)
       break;
-    int packed = hf_tile_pack_one(store, report->tiles, reterr);
+    int packed = hf_tile_pack_one(store, report->tiles, NULL, reterr);
     if (packed < 0)
       return packed;
     report->packed += (uint64_t)packed;

@@ -166,13 +166,15 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
       wait_for_lull(store, packer, patience_ms);
     if (!may_go_on(packer))
       return HF_OK;
+    int is_whole = 0;
     int64_t began_ms = hf_monotonic_ms();
-    status = hf_tile_pack_one(store, tiles, reterr);
+    status = hf_tile_pack_one(store, tiles, &is_whole, reterr);
     if (status >= 0)
       status = hf_index_build(store, NULL, reterr); /* derived, but worth a word */
     int64_t took_ms = hf_monotonic_ms() - began_ms;
     patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;
-    if (status >= 0)
+    int is_import = settled - tiles >= HF_PACKER_BEHIND_TILES && atomic_load(&store->in_batches);
+    if (status >= 0 && !(is_whole && is_import))
       rest(packer, took_ms);
   }
 }

@@ -12,7 +12,9 @@
  * HF_PACKER_PATIENCE_MS, before it knows; over a network a tile takes longer, and loose records
  * cost readers less, for log/rows tells of them). It waits for none once HF_PACKER_BEHIND_TILES
  * stand unpacked: who opens the store reads them. So it falls behind where very many save, and
- * catches up afterwards.
+ * catches up afterwards. Nor does it rest then behind a tile that stood in one file, as long as its
+ * handle saves batches: that frees one name, nobody waits for an answer to each record, and who
+ * imports a million of them must not keep a row of each in memory.
  *
  * It changes no answer. Its first error is a warning in the caller's log, told by a thread of the
  * caller's; after errors it waits, longer each time. hf_close gives it HF_PACKER_CLOSE_TILES more

@@ -11,6 +11,20 @@
 
 #include "banned.h"
 
+/* A record that was read, and compared with what was asked. */
+typedef struct found {
+  uint64_t seq;
+  hf_row row;
+  hf_buf text;
+  hf_line line; /* points into text */
+} found;
+
+static void found_free(found *one) {
+  hf_buf_free(&one->text);
+}
+
+#define autofound __attribute__((cleanup(found_free))) found
+
 int hf_read_begin(hf_store *store, uint64_t *ret_head, hf_error *reterr) {
   int status = hf_store_check(store, reterr);
   if (status != HF_OK)
@@ -76,17 +90,6 @@ int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, 
   return status;
 }
 
-static int read_whole(hf_store *store, uint64_t seq, uint64_t at, hf_record **ret_record,
-                      hf_error *reterr) {
-  hf_autobuf text = {0};
-  hf_line line;
-  hf_row row;
-  int status = hf_read_line(store, seq, &row, &text, &line, reterr);
-  if (status == HF_OK)
-    status = hf_read_make(store, seq, at, &row, &text, &line, 1, ret_record, reterr);
-  return status == HF_OK ? 1 : status;
-}
-
 int hf_head(hf_store *store, uint64_t *ret_head, hf_error *reterr) {
   return hf_read_begin(store, ret_head, reterr);
 }
@@ -120,40 +123,34 @@ int hf_get_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *
   return status == HF_OK ? 1 : status;
 }
 
-/* The current revision of a key as of `at`. 1, 0 or negative; the record's text and parts where
- * wanted. */
-int hf_read_current(hf_store *store, const hf_keytext *key, uint64_t at, uint64_t *ret_seq,
-                    hf_error *reterr) {
-  hf_autobuf text = {0};
-  hf_line line;
-  hf_row row;
+/* The current revision of a key as of `at`. 1, 0 or negative. */
+static int read_current(hf_store *store, const hf_keytext *key, uint64_t at, found *ret_found,
+                        hf_error *reterr) {
+  found *one = ret_found;
   hf_piece run = hf_piece_of(&key->run);
   hf_piece stage = hf_piece_of(&key->stage);
   hf_piece dims = hf_piece_of(&key->dims);
-  uint64_t seq = 0;
   uint64_t key_hash = hf_key_hash(run, stage, dims);
-  for (;; at = seq - 1) {
+  for (;; at = one->seq - 1) {
     (void)pthread_mutex_lock(&store->view_mutex);
-    int got = hf_view_find_key(&store->view, key_hash, at, &seq, reterr);
+    int got = hf_view_find_key(&store->view, key_hash, at, &one->seq, reterr);
     (void)pthread_mutex_unlock(&store->view_mutex);
     if (got != 1)
       return got;
-    int status = hf_read_line(store, seq, &row, &text, &line, reterr);
+    int status = hf_read_line(store, one->seq, &one->row, &one->text, &one->line, reterr);
     if (status != HF_OK)
       return status;
-    if ((hf_piece_equal(line.run, run) && hf_piece_equal(line.stage, stage) &&
-         hf_piece_equal(line.dims, dims)) ||
-        HF_PLANTED(INDEX_HIT_UNCHECKED)) {
-      *ret_seq = seq;
+    if ((hf_piece_equal(one->line.run, run) && hf_piece_equal(one->line.stage, stage) &&
+         hf_piece_equal(one->line.dims, dims)) ||
+        HF_PLANTED(INDEX_HIT_UNCHECKED))
       return 1;
-    }
   }
 }
 
 int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_record,
            hf_error *reterr) {
   uint64_t head = 0;
-  uint64_t seq = 0;
+  autofound one = {0};
   hf_autokeytext text = {0};
   int status = hf_keytext_make(key, &text, reterr);
   if (status == HF_OK)
@@ -162,8 +159,11 @@ int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_reco
     return status;
   if (at == 0 || at > head)
     at = head;
-  int got = hf_read_current(store, &text, at, &seq, reterr);
-  return got != 1 ? got : read_whole(store, seq, at, ret_record, reterr);
+  int got = read_current(store, &text, at, &one, reterr);
+  if (got != 1)
+    return got;
+  status = hf_read_make(store, one.seq, at, &one.row, &one.text, &one.line, 1, ret_record, reterr);
+  return status == HF_OK ? 1 : status;
 }
 
 /* What is asked of a previous one: comparable, another run, below a seq. */
@@ -238,20 +238,15 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
   }
 }
 
-static int previous_of(hf_store *store, uint64_t seq, uint64_t head, const hf_buf *group,
+static int previous_of(hf_store *store, const found *one, uint64_t head, const hf_buf *group,
                        hf_record **ret_record, hf_error *reterr) {
-  hf_autobuf text = {0};
-  hf_line line;
-  hf_row row;
-  int status = hf_read_line(store, seq, &row, &text, &line, reterr);
-  if (status != HF_OK)
-    return status;
-  if (line.op != HF_OP_SAVE)
+  const hf_line *line = &one->line;
+  if (line->op != HF_OP_SAVE)
     return hf_err(reterr, HF_ENOTFOUND, store->path,
                   "seq %llu is no snapshot (op %.*s); holdfast list shows those there are",
-                  (unsigned long long)seq, (int)line.op_text.bytes, line.op_text.text);
-  peer of = {line.run, line.stage, line.dims, line.group, seq};
-  if (group != NULL && !hf_piece_equal(line.group, hf_piece_of(group))) {
+                  (unsigned long long)one->seq, (int)line->op_text.bytes, line->op_text.text);
+  peer of = {line->run, line->stage, line->dims, line->group, one->seq};
+  if (group != NULL && !hf_piece_equal(line->group, hf_piece_of(group))) {
     of.group = hf_piece_of(group);
     of.below = head + 1;
   }
@@ -260,19 +255,21 @@ static int previous_of(hf_store *store, uint64_t seq, uint64_t head, const hf_bu
 
 int hf_prev_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *reterr) {
   uint64_t head = 0;
+  autofound one = {.seq = seq};
   int status = hf_read_begin(store, &head, reterr);
   if (status != HF_OK)
     return status;
   if (seq == 0 || seq > head)
     return hf_err(reterr, HF_ENOTFOUND, store->path, "there is no seq %llu; the head is %llu",
                   (unsigned long long)seq, (unsigned long long)head);
-  return previous_of(store, seq, head, NULL, ret_record, reterr);
+  status = hf_read_line(store, seq, &one.row, &one.text, &one.line, reterr);
+  return status == HF_OK ? previous_of(store, &one, head, NULL, ret_record, reterr) : status;
 }
 
 int hf_prev(hf_store *store, const hf_key *key, const char *group, hf_record **ret_record,
             hf_error *reterr) {
   uint64_t head = 0;
-  uint64_t seq = 0;
+  autofound one = {0};
   hf_autokeytext text = {0};
   int status = hf_keytext_make(key, &text, reterr);
   if (status == HF_OK && group != NULL)
@@ -281,11 +278,11 @@ int hf_prev(hf_store *store, const hf_key *key, const char *group, hf_record **r
     status = hf_read_begin(store, &head, reterr);
   if (status != HF_OK)
     return status;
-  int got = hf_read_current(store, &text, head, &seq, reterr);
+  int got = read_current(store, &text, head, &one, reterr);
   if (got < 0)
     return got;
   if (got == 1)
-    return previous_of(store, seq, head, group != NULL ? &text.group : NULL, ret_record, reterr);
+    return previous_of(store, &one, head, group != NULL ? &text.group : NULL, ret_record, reterr);
   if (group == NULL)
     return hf_err(
         reterr, HF_ENOTFOUND, store->path,

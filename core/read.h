@@ -22,8 +22,4 @@ int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
                  const hf_line *line, int with_document, hf_record **ret_record, hf_error *reterr);
 
-/* The current revision of a key as of `at`. 1, 0 or negative. */
-int hf_read_current(hf_store *store, const hf_keytext *key, uint64_t at, uint64_t *ret_seq,
-                    hf_error *reterr);
-
 #endif

@@ -34,7 +34,7 @@ int hf_save(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
   int status = hf_store_check(store, reterr);
   if (status != HF_OK)
     return status;
-  hf_moment now = hf_moment_now(timeout_ms);
+  hf_moment now = hf_moment_now(store, timeout_ms);
   status = hf_ids_make(now.unix_us, &id, 1, reterr);
   if (status != HF_OK)
     return status;
@@ -42,6 +42,8 @@ int hf_save(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
   if (status == HF_OK) {
     status = ready(store, reterr);
     if (status == HF_OK) {
+      if (atomic_load(&store->in_batches))
+        atomic_store(&store->in_batches, 0);
       hf_commit(store, &one, 1);
       status = attempt.status;
       if (status != HF_OK && reterr != NULL)
@@ -61,10 +63,10 @@ static int save_chunk(hf_store *store, const hf_save_request *requests, size_t c
                       int64_t timeout_ms, atomic_size_t *failed_at, hf_saved *results,
                       hf_error *reterr) {
   int first = HF_OK;
-  hf_attempt *attempts = calloc(count, sizeof *attempts);
+  hf_attempt *attempts = malloc(count * sizeof *attempts); /* each is zeroed where it begins */
   hf_attempt **valid = calloc(count, sizeof *valid);
   hf_autofree hf_id *ids = calloc(count, sizeof *ids);
-  hf_moment now = hf_moment_now(timeout_ms);
+  hf_moment now = hf_moment_now(store, timeout_ms);
   size_t valid_count = 0;
   int status = attempts != NULL && valid != NULL && ids != NULL
                    ? hf_ids_make(now.unix_us, ids, count, reterr)
@@ -107,6 +109,14 @@ static int save_chunk(hf_store *store, const hf_save_request *requests, size_t c
   return first;
 }
 
+/* So many that the last one fills a tile: files that begin at its edge are whole tiles. */
+static size_t chunk_of(hf_store *store, size_t left) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  size_t chunk = HF_BATCH_MAX - (size_t)(store->view.head % HF_TILE_RECORDS);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return left < chunk ? left : chunk;
+}
+
 int hf_save_batch(hf_store *store, const hf_save_request *requests, size_t count,
                   int64_t timeout_ms, hf_saved *results, hf_error *reterr) {
   int status = ready(store, reterr);
@@ -121,8 +131,9 @@ int hf_save_batch(hf_store *store, const hf_save_request *requests, size_t count
     return status;
   }
   int first = HF_OK;
-  for (size_t done = 0; done < count && failed_at == SIZE_MAX; done += HF_BATCH_MAX) {
-    size_t chunk = count - done < HF_BATCH_MAX ? count - done : HF_BATCH_MAX;
+  atomic_store(&store->in_batches, count * 2 >= HF_BATCH_MAX);
+  for (size_t done = 0, chunk; done < count && failed_at == SIZE_MAX; done += chunk) {
+    chunk = chunk_of(store, count - done);
     status = save_chunk(store, requests + done, chunk, timeout_ms, &failed_at, results + done,
                         first == HF_OK ? reterr : NULL);
     if (first == HF_OK)
@@ -138,7 +149,7 @@ static int look_then_unlink(hf_store *store, const hf_id *id, const char *text, 
   int status = hf_log_refresh(store, 0, NULL);
   *ret_seq = 0;
   if (status == HF_OK)
-    (void)hf_view_find_id(&store->view, id, ret_seq, NULL);
+    (void)hf_view_find_id(&store->view, id, 0, ret_seq, NULL);
   (void)pthread_mutex_unlock(&store->view_mutex);
   if (*ret_seq == 0)
     (void)hf_sys_unlink(store->stage_fd, text, 0);

@@ -75,7 +75,7 @@ static int replace_blob(hf_store *store, const char *name, hf_error *reterr) {
   int status = hf_log_refresh(store, 0, reterr);
   uint64_t seq = 0;
   hf_row row = {0};
-  int found = status == HF_OK ? hf_view_find_id(&store->view, &id, &seq, reterr) : 0;
+  int found = status == HF_OK ? hf_view_find_id(&store->view, &id, 0, &seq, reterr) : 0;
   status = found < 0 ? found : status;
   if (found == 1)
     status = hf_view_row(&store->view, seq, &row, reterr);

@@ -63,6 +63,10 @@ void hf_close(hf_store **store) {
                 &old->rows_fd,  &old->log_mark_pin_fd, &old->tile_mark_pin_fd};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     hf_fd_cleanup(fds[i]);
+  for (size_t i = 0; i < HF_TILE_FOLDERS_KEPT; i++) {
+    int fd = atomic_load(&old->tile_folders[i]) - 1;
+    hf_fd_cleanup(&fd);
+  }
   /* a child's copy may be locked by a thread that it does not have */
   if (old->owner_pid == getpid()) {
     (void)pthread_mutex_destroy(&old->locker_mutex);

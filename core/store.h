@@ -16,6 +16,8 @@
 #include "part.h"
 #include "view.h"
 
+enum { HF_TILE_FOLDERS_KEPT = 64 }; /* open: 16 million records */
+
 struct hf_attempt;
 struct hf_opened_locker;
 struct hf_packer;
@@ -37,6 +39,9 @@ struct hf_store {
   int stage_fd; /* opened by the first save: readers need no right to write */
   int log_fd;
   int tile_fd;
+  /* local filesystems: a descriptor + 1 of each folder in tile/ that a record was read from, set
+   * once; 0: none yet */
+  _Atomic int tile_folders[HF_TILE_FOLDERS_KEPT];
   int blob_fd;
   int index_fd;    /* -1: there is none */
   int log_mark_fd; /* local filesystems: kept open; shared: -1, opened afresh for each look */
@@ -83,6 +88,7 @@ struct hf_store {
 
   int packs;                    /* by itself, as the configuration says */
   _Atomic unsigned savers;      /* threads in hf_commit, for whom it waits */
+  _Atomic int in_batches;       /* the last save was a batch of half a tile or more */
   pthread_mutex_t packer_mutex; /* for the making of: */
   struct hf_packer *packer;     /* NULL: nothing was to be packed yet */
 

@@ -35,6 +35,22 @@ int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) 
   return got;
 }
 
+int hf_tile_folder(hf_store *store, uint64_t tile) {
+  char folder[HF_TILE_NAME_BYTES];
+  uint64_t number = tile / HF_TILES_PER_FOLDER;
+  if (store->shared || number >= HF_TILE_FOLDERS_KEPT)
+    return -1;
+  int kept = atomic_load(&store->tile_folders[number]);
+  if (kept > 0)
+    return kept - 1;
+  (void)snprintf(folder, sizeof folder, "%03llu", (unsigned long long)number);
+  int fd = hf_sys_openat(store->tile_fd, folder, O_RDONLY | O_DIRECTORY, 0);
+  if (fd < 0 || atomic_compare_exchange_strong(&store->tile_folders[number], &kept, fd + 1))
+    return fd;
+  (void)hf_sys_close(fd); /* another thread was first */
+  return kept - 1;
+}
+
 int hf_tile_line_at(hf_store *store, uint64_t seq, hf_buf *out, hf_error *reterr) {
   uint64_t tiles = 0;
   if (HF_PLANTED(IGNORE_TILE))

@@ -20,6 +20,9 @@ int hf_tile_mark_length(hf_store *store, uint64_t *ret_tiles, hf_error *reterr);
 /* Reads a full tile whole. */
 int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr);
 
+/* The folder that the tile is in, kept open until hf_close; -1: it is not. */
+int hf_tile_folder(hf_store *store, uint64_t tile);
+
 /* Does a full tile cover seq by now? 1: covered, its line (without newline) is appended to out. 0:
  * not covered. */
 int hf_tile_line_at(hf_store *store, uint64_t seq, hf_buf *out, hf_error *reterr);
@@ -31,8 +34,9 @@ uint64_t hf_tiles_settled(hf_store *store);
  * removes the loose names. Needs no lock; any number of processes may pack at once, and may be
  * killed at any instant. No mutex is held while files are read or written. The tile is the first
  * one beyond the mark, and settled; the handle can stage. 1; 0: another packer was faster;
- * negative: HF_EDAMAGED, HF_EVERSION, HF_EIO, HF_ENOMEM; then the records are where they were. */
-int hf_tile_pack_one(hf_store *store, uint64_t tile, hf_error *reterr);
+ * negative: HF_EDAMAGED, HF_EVERSION, HF_EIO, HF_ENOMEM; then the records are where they were.
+ * *ret_whole (may be NULL): it packed a tile that stood in one file, so that one name was freed. */
+int hf_tile_pack_one(hf_store *store, uint64_t tile, int *ret_whole, hf_error *reterr);
 
 /* Makes it durable that so many tiles are full, which the mark says already, or which was shown. */
 int hf_tile_mark_secure(hf_store *store, uint64_t tiles, hf_error *reterr);

@@ -220,6 +220,21 @@ static int stage_part(const packing *work, const char *staged) {
          hf_sys_link(store->tile_fd, name, store->stage_fd, staged) == 0;
 }
 
+/* A loose file that holds all of the tile becomes the staged file, too: it never changes. (Its
+ * bytes are those that were read, or its name is free by now and another packer's tile is met;
+ * either way they are compared.) 1: it did. */
+static int stage_loose(const packing *work, const char *staged) {
+  const hf_store *store = work->store;
+  char name[HF_LOG_NAME_BYTES];
+  if (store->shared || store->rename_mode || work->rows[0].in_tile ||
+      same_file(work, 0) != HF_TILE_RECORDS)
+    return 0;
+  hf_log_name(work->first, name);
+  hf_autofd int fd = hf_sys_openat(store->log_fd, name, O_RDONLY, 0);
+  return fd >= 0 && hf_sys_fsync(fd) == 0 &&
+         hf_sys_link(store->log_fd, name, store->stage_fd, staged) == 0;
+}
+
 /* Publishes it, durably; that it exists already is as good: another packer built the same bytes
  * (which is checked). */
 static int publish(const packing *work, hf_error *reterr) {
@@ -230,7 +245,7 @@ static int publish(const packing *work, hf_error *reterr) {
   if (status != HF_OK)
     return status;
   hf_id_format(&id, staged);
-  if (stage_part(work, staged)) {
+  if (stage_part(work, staged) || stage_loose(work, staged)) {
     status = publish_staged(work, staged, reterr);
     (void)hf_sys_unlink(store->stage_fd, staged, 0);
     return status;
@@ -349,7 +364,7 @@ static int pack(packing *work, hf_error *reterr) {
   return 1;
 }
 
-int hf_tile_pack_one(hf_store *store, uint64_t tile, hf_error *reterr) {
+int hf_tile_pack_one(hf_store *store, uint64_t tile, int *ret_whole, hf_error *reterr) {
   packing *work = calloc(1, sizeof *work);
   if (work == NULL)
     return hf_err_nomem(reterr);
@@ -357,6 +372,8 @@ int hf_tile_pack_one(hf_store *store, uint64_t tile, hf_error *reterr) {
   work->tile = tile;
   work->first = tile * HF_TILE_RECORDS + 1;
   int packed = pack(work, reterr);
+  if (ret_whole != NULL)
+    *ret_whole = packed == 1 && same_file(work, 0) == HF_TILE_RECORDS;
   hf_buf_free(&work->text);
   free(work);
   return packed;

@@ -55,10 +55,9 @@ static int restage(hf_store *store, hf_staged *staged, size_t room, hf_error *re
   return kept == 0 ? HF_OK : hf_stage_write(store, staged, reterr);
 }
 
-typedef struct verdict {
+typedef struct verdict { /* why not: in the attempt's own error */
   int go;
   int status;
-  hf_error error;
 } verdict;
 
 /* Judges all; *ret_answered: how many the log answers without a new record. */
@@ -67,10 +66,10 @@ static int judge_all(hf_store *store, const hf_staged *staged, verdict *verdicts
   *ret_answered = 0;
   for (size_t i = 0; i < staged->count; i++) {
     verdict *one = &verdicts[i];
-    one->go = hf_judge(store, staged->attempt[i], &one->status, &one->error);
+    one->go = hf_judge(store, staged->attempt[i], &one->status, &staged->attempt[i]->error);
     if (one->go < 0) {
       if (reterr != NULL)
-        *reterr = one->error;
+        *reterr = staged->attempt[i]->error;
       return one->go;
     }
     *ret_answered += one->go == 0;
@@ -101,7 +100,7 @@ static int judge_fresh(hf_store *store, hf_staged *staged, hf_error *reterr) {
     status = hf_log_fsync_names(store, reterr);
   for (size_t i = 0; status == HF_OK && i < staged->count; i++) {
     if (verdicts[i].go == 0)
-      hf_attempt_decide(staged->attempt[i], verdicts[i].status, &verdicts[i].error);
+      hf_attempt_decide(staged->attempt[i], verdicts[i].status, &staged->attempt[i]->error);
     hf_attempt_cancel_behind(staged->attempt[i]);
   }
   return status;

@@ -209,7 +209,8 @@ static int find_in_index(hf_view *view, hf_index_table table, uint64_t hash, uin
   return checked(view, hf_index_set_last(view->index, table, hash, below, ret_seq, reterr));
 }
 
-int hf_view_find_id(hf_view *view, const hf_id *id, uint64_t *ret_seq, hf_error *reterr) {
+int hf_view_find_id(hf_view *view, const hf_id *id, uint64_t after, uint64_t *ret_seq,
+                    hf_error *reterr) {
   size_t position = 0;
   uint64_t seq = 0;
   uint64_t hash = hf_row_id_hash(id);
@@ -218,6 +219,8 @@ int hf_view_find_id(hf_view *view, const hf_id *id, uint64_t *ret_seq, hf_error 
       *ret_seq = seq;
       return 1;
     }
+  if (after >= view->base)
+    return 0;
   uint64_t below = view->base + 1;
   for (;;) {
     hf_row row;
@@ -235,8 +238,8 @@ int hf_view_find_id(hf_view *view, const hf_id *id, uint64_t *ret_seq, hf_error 
   }
 }
 
-int hf_view_find_ended(hf_view *view, const hf_id *id, hf_view_walk *walk, uint64_t *ret_seq,
-                       hf_error *reterr) {
+int hf_view_find_ended(hf_view *view, const hf_id *id, uint64_t after, hf_view_walk *walk,
+                       uint64_t *ret_seq, hf_error *reterr) {
   uint64_t hash = hf_row_id_hash(id);
   if (walk->below == 0) {
     *ret_seq = hf_map_find(&view->by_ended, hash, &walk->position);
@@ -244,6 +247,8 @@ int hf_view_find_ended(hf_view *view, const hf_id *id, hf_view_walk *walk, uint6
       return 1;
     walk->below = view->base + 1;
   }
+  if (after >= view->base)
+    return 0;
   int got = find_in_index(view, HF_INDEX_BY_ENDED, hash, walk->below, ret_seq, reterr);
   if (got == 1)
     walk->below = *ret_seq;

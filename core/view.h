@@ -106,17 +106,19 @@ static inline const hf_row *hf_view_row_in_memory(const hf_view *view, uint64_t 
 
 int hf_view_row(hf_view *view, uint64_t seq, hf_row *ret_row, hf_error *reterr);
 
-/* The seq of an id. Exact: compared with the row. */
-int hf_view_find_id(hf_view *view, const hf_id *id, uint64_t *ret_seq, hf_error *reterr);
+/* The seq of an id. Exact: compared with the row. after: no record up to it has the id, for it was
+ * there before the id was made (0: not known); an index that covers nothing else is not asked. */
+int hf_view_find_id(hf_view *view, const hf_id *id, uint64_t after, uint64_t *ret_seq,
+                    hf_error *reterr);
 
 /* The seqs of op "end" records that may name this id, one after the other: walk with {0}; check the
- * record. */
+ * record. after: as above, for no record names an id before it was made. */
 typedef struct hf_view_walk {
   size_t position;
   uint64_t below;
 } hf_view_walk;
-int hf_view_find_ended(hf_view *view, const hf_id *id, hf_view_walk *walk, uint64_t *ret_seq,
-                       hf_error *reterr);
+int hf_view_find_ended(hf_view *view, const hf_id *id, uint64_t after, hf_view_walk *walk,
+                       uint64_t *ret_seq, hf_error *reterr);
 
 /* The last row with this key_hash at or below `at`. A hint: check the record. */
 int hf_view_find_key(hf_view *view, uint64_t key_hash, uint64_t at, uint64_t *ret_seq,

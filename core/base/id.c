@@ -18,6 +18,18 @@ enum { RANDOM_TRIES_MAX = 100, ID_TIME_BYTES = 6, SHA256_BYTES = 32 };
 static const char base32[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 static const char base16[] = "0123456789abcdef";
 
+/* A digit's value + 1; 0: it is none. */
+static const unsigned char base32_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['G'] = 17, ['H'] = 18, ['J'] = 19, ['K'] = 20, ['M'] = 21, ['N'] = 22, ['P'] = 23, ['Q'] = 24,
+    ['R'] = 25, ['S'] = 26, ['T'] = 27, ['V'] = 28, ['W'] = 29, ['X'] = 30, ['Y'] = 31, ['Z'] = 32,
+};
+static const unsigned char base16_values[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
+
 static int fill_random(uint8_t *bytes, size_t count, hf_error *reterr) {
   size_t have = 0;
   for (int tries = 0; tries < RANDOM_TRIES_MAX; tries++) {
@@ -75,10 +87,10 @@ int hf_id_parse(const char *text, size_t count, hf_id *ret_id) {
   int have = -2;
   size_t next = 0;
   for (size_t i = 0; i < count; i++) {
-    const char *digit = text[i] != '\0' ? strchr(base32, text[i]) : NULL;
-    if (digit == NULL)
+    unsigned value = base32_values[(unsigned char)text[i]];
+    if (value == 0)
       return -1;
-    bits = (bits << 5 | (unsigned)(digit - base32)) & 0xfff;
+    bits = (bits << 5 | (value - 1)) & 0xfff;
     have += 5;
     if (have >= 8) {
       have -= 8;
@@ -123,22 +135,15 @@ void hf_hex(const uint8_t *bytes, size_t count, char *text) {
   text[2 * count] = '\0';
 }
 
-static int unhex_digit(char c) {
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  return -1;
-}
-
 int hf_unhex(const char *text, size_t count, uint8_t *ret_bytes) {
   if (count % 2 != 0)
     return -1;
   for (size_t i = 0; i < count; i += 2) {
-    int high = unhex_digit(text[i]), low = unhex_digit(text[i + 1]);
-    if (high < 0 || low < 0)
+    unsigned high = base16_values[(unsigned char)text[i]];
+    unsigned low = base16_values[(unsigned char)text[i + 1]];
+    if (high == 0 || low == 0)
       return -1;
-    ret_bytes[i / 2] = (uint8_t)(high << 4 | low);
+    ret_bytes[i / 2] = (uint8_t)((high - 1) << 4 | (low - 1));
   }
   return 0;
 }

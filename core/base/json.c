@@ -9,7 +9,7 @@
 
 #include "banned.h"
 
-enum { STACK_FIRST_WORDS = 16, FOUND_BYTES = 32, PLACE_BYTES = 64 };
+enum { SHORT_RUN_BYTES = 16, STACK_FIRST_WORDS = 16, FOUND_BYTES = 32, PLACE_BYTES = 64 };
 
 typedef enum expectation { /* what may stand at the next token */
                            NEXT_VALUE,
@@ -151,10 +151,25 @@ static void append(checker *c, const char *bytes, size_t count) {
   }
 }
 
+/* What was passed over since the last space. Mostly short: then sixteen bytes are copied, whatever
+ * the later ones are, where there is room to read and to write as many. */
+static inline void append_run(checker *c, const char *p) {
+  hf_buf *out = c->out;
+  size_t count = (size_t)(p - c->run);
+  if (out != NULL && out->failed == 0 && count <= SHORT_RUN_BYTES &&
+      out->allocated - out->used > SHORT_RUN_BYTES &&
+      c->out_bytes_max - out->used >= SHORT_RUN_BYTES && c->end - c->run >= SHORT_RUN_BYTES) {
+    memcpy(out->data + out->used, c->run, SHORT_RUN_BYTES);
+    out->used += count;
+  } else {
+    append(c, c->run, count);
+  }
+}
+
 static inline const char *skip_space(checker *c, const char *p) {
   if (p == c->end || !hf_scan_is_space(*p))
     return p;
-  append(c, c->run, (size_t)(p - c->run));
+  append_run(c, p);
   c->run = hf_json_skip_space(p, c->end);
   return c->run;
 }

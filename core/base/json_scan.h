@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "buf.h"
 #include "json.h"
@@ -35,6 +38,17 @@ static inline const char *hf_scan_first(const char *p, uint64_t here) {
 
 /* The first byte that is a control character, '"', '\\' or not ASCII; or end. */
 static inline const char *hf_scan_plain(const char *p, const char *end) {
+#if defined(__SSE2__)
+  for (; end - p >= 16; p += 16) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)); /* signed: not ASCII, too */
+    __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    __m128i escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    int here = _mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, escape)));
+    if (here != 0)
+      return p + __builtin_ctz((unsigned)here);
+  }
+#endif
   for (; end - p >= 8; p += 8) {
     uint64_t word = hf_scan_load(p);
     uint64_t control = (word - HF_SCAN_EACH(0x20)) & ~word;

@@ -32,7 +32,7 @@ static void together(int save_first) {
   ck_assert_int_eq(hf_id_parse(id, HF_ID_CHARS, &target), 0);
   hf_save_request request = {
       .key = {.run_id = "r", .stage = "S"}, .doc = "{\"a\":1}", .doc_bytes = 7, .id = id};
-  hf_moment now = hf_moment_now(-1);
+  hf_moment now = hf_moment_now(store, -1);
   ck_assert_int_eq(hf_attempt_from_request(store, &request, &now, &target, &save, NULL), HF_OK);
   ck_assert_int_eq(hf_attempt_to_end(store, &target, "resolved", -1, &ender, NULL), HF_OK);
   hf_attempt *attempts[] = {save_first ? &save : &ender, save_first ? &ender : &save};

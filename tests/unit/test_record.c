@@ -183,7 +183,7 @@ START_TEST(test_the_view_finds_the_right_rows) {
   ck_assert_uint_eq(view.damaged_first, 500);
   uint64_t found = 0;
   for (uint64_t seq = 1; seq <= 1000; seq++) {
-    ck_assert_int_eq(hf_view_find_id(&view, &ids[seq - 1], &found, NULL), seq != 500);
+    ck_assert_int_eq(hf_view_find_id(&view, &ids[seq - 1], 0, &found, NULL), seq != 500);
     ck_assert(seq == 500 || found == seq);
   }
   hf_line line = sample();

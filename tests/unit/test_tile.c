@@ -135,6 +135,46 @@ START_TEST(test_a_batch_file_is_packed_line_by_line) {
 }
 END_TEST
 
+static ino_t inode_of(const char *path) {
+  struct stat st;
+  ck_assert_int_eq(stat(path, &st), 0);
+  return st.st_ino;
+}
+
+static int is_loose(int seq) {
+  return access(scratch_path(&here, "log/%020d.json", seq), F_OK) == 0;
+}
+
+/* Behind a record that stands alone, a long batch fills that tile and goes on with whole ones; such
+ * a file becomes the tile, where that may be done. */
+START_TEST(test_a_file_that_is_a_whole_tile_becomes_the_tile) {
+  enum { COUNT = 3 * HF_BATCH_MAX };
+  static hf_save_request requests[COUNT];
+  static hf_saved results[COUNT];
+  static char runs[COUNT][24];
+  save_up_to(store, 1);
+  for (int i = 0; i < COUNT; i++) {
+    (void)snprintf(runs[i], sizeof runs[i], "batch %d", i);
+    requests[i].key = (hf_key){.run_id = runs[i], .stage = "S"};
+    requests[i].doc = "{}";
+    requests[i].doc_bytes = 2;
+  }
+  ck_assert_int_eq(hf_save_batch(store, requests, COUNT, -1, results, NULL), HF_OK);
+  ck_assert(is_loose(2) && is_loose(257) && is_loose(513) && is_loose(769));
+  ino_t loose = inode_of(scratch_path(&here, "log/%020d.json", 257));
+  char *lines = all_lines(store);
+  ck_assert_uint_eq(pack(store), 3);
+  ck_assert(!is_loose(257));
+  ck_assert_int_eq(inode_of(scratch_path(&here, "tile/000/1.jsonl")) == loose, !shared);
+  hf_store *after = open_one();
+  char *again = all_lines(after);
+  ck_assert_str_eq(again, lines);
+  free(lines);
+  free(again);
+  hf_close(&after);
+}
+END_TEST
+
 /* What happens while the writer sleeps, right before its link. */
 static hf_sys_table table;
 static hf_store *other;
@@ -274,6 +314,7 @@ static void add_all(TCase *tests) {
   tcase_set_timeout(tests, 120);
   tcase_add_test(tests, test_packing_changes_nothing_that_is_read);
   tcase_add_test(tests, test_a_batch_file_is_packed_line_by_line);
+  tcase_add_test(tests, test_a_file_that_is_a_whole_tile_becomes_the_tile);
   tcase_add_test(tests, test_a_writer_that_slept_does_not_commit_on_a_freed_name);
   tcase_add_test(tests, test_a_loose_file_that_a_tile_covers_does_not_count);
   tcase_add_test(tests, test_packers_writers_and_readers_at_once);

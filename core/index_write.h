@@ -1,0 +1,46 @@
+/* Writing an index file: for index_build.c, index_merge.c and index_filter.c. */
+#ifndef HF_CORE_INDEX_WRITE_H
+#define HF_CORE_INDEX_WRITE_H
+
+#include "index_format.h"
+
+enum { HF_INDEX_WRITE_BYTES = 1 << 16 };
+
+/* A file that is being written: through a buffer, with the CRC of its body. */
+typedef struct hf_index_writer {
+  int fd;
+  uint64_t at;
+  size_t used;
+  uint32_t crc;
+  int status; /* of the first write that failed; looked at once, at the end */
+  hf_error *reterr;
+  char bytes[HF_INDEX_WRITE_BYTES];
+} hf_index_writer;
+
+/* At most HF_INDEX_WRITE_BYTES at once. */
+void hf_index_write(hf_index_writer *out, const char *bytes, size_t count);
+void hf_index_write_flush(hf_index_writer *out);
+
+/* The filter of a table: hashes are added in the order of the table; begin and end write what lies
+ * between. */
+typedef struct hf_index_filter {
+  hf_index_writer *out;
+  hf_index_table table;
+  uint64_t blocks;
+  uint64_t at; /* the block that is being filled */
+  unsigned char bits[HF_INDEX_BLOCK_BITS / 8];
+} hf_index_filter;
+
+void hf_index_filter_begin(hf_index_filter *filter, hf_index_table table, uint64_t blocks,
+                           hf_index_writer *out);
+void hf_index_filter_add(hf_index_filter *filter, uint64_t hash);
+void hf_index_filter_end(hf_index_filter *filter);
+
+/* Adds up what the sixteen say. */
+void hf_index_join_headers(hf_index *const *files, hf_index_header *header);
+
+/* The body of a file of the next level, made of sixteen. */
+int hf_index_write_merged(hf_index *const *files, const hf_index_header *header,
+                          hf_index_writer *out);
+
+#endif
