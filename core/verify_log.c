@@ -66,26 +66,8 @@ static int is_backed(const hf_verify_work *work, uint64_t seq) {
          (work->names.count > 0 && work->names.at[work->names.count - 1] > seq);
 }
 
-/* A tile behind tile/mark, and the part that it was made of: its packer was ended before it
- * extended the mark, for it frees the part last. Nothing is wrong then, and the part counts, where
- * both hold the same whole records. 1, 0, negative. */
-static int is_being_packed(hf_verify_work *work, const hf_span *tile, hf_error *reterr) {
-  hf_autofree hf_span *part = NULL;
-  if (hf_span_is_damaged(tile))
-    return 0;
-  part = calloc(1, sizeof *part);
-  if (part == NULL)
-    return hf_err_nomem(reterr);
-  int is = hf_span_read_part(work, tile->first + HF_TILE_RECORDS - 1, part, reterr);
-  if (is == 1)
-    is = !hf_span_is_damaged(part) && part->text.used == tile->text.used &&
-         memcmp(part->text.data, tile->text.data, part->text.used) == 0;
-  hf_span_free(part);
-  return is;
-}
-
 /* How many tiles are believed: those that tile/mark counts, as far as a tile, the log's mark or a
- * later name bears it out; and whole ones behind it whose loose files, or part, are gone. */
+ * later name bears it out; and whole ones behind it whose loose files or part are gone. */
 static int count_tiles(hf_verify_work *work, hf_error *reterr) {
   uint64_t top = work->tiles.count > 0 ? work->tiles.at[work->tiles.count - 1] + 1 : 0;
   uint64_t tiles = work->tile_mark_length;
@@ -108,7 +90,7 @@ static int count_tiles(hf_verify_work *work, hf_error *reterr) {
     status = hf_span_read_tile(work, tiles, 0, span, reterr);
     if (status != HF_OK || span->is != HF_NAME_FILE || span->unreadable || span->found.count == 0)
       break;
-    int is_packing = is_being_packed(work, span, reterr);
+    int is_packing = hf_span_is_being_packed(work, span, reterr);
     if (is_packing != 0) {
       status = is_packing < 0 ? is_packing : HF_OK;
       break;
