@@ -238,6 +238,10 @@ int hf_span_read_tile(hf_verify_work *work, uint64_t tile, size_t from, hf_span 
                       hf_error *reterr);
 /* The part of seq's tile, from seq on. 1; 0: it tells of no such record. */
 int hf_span_read_part(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *reterr);
+/* A tile behind tile/mark whose loose files and part still stand there: its packer was ended before
+ * it extended the mark, for it frees nothing before. Nothing is wrong then, and they count, where
+ * they hold what the tile holds. 1, 0, negative. */
+int hf_span_is_being_packed(hf_verify_work *work, const hf_span *tile, hf_error *reterr);
 void hf_span_begin(hf_span *span, uint64_t first, const char *folder);
 void hf_span_lose_all(hf_span *span, const char *kind, const char *what);
 void hf_span_free(hf_span *span);

@@ -67,7 +67,7 @@ static int is_backed(const hf_verify_work *work, uint64_t seq) {
 }
 
 /* How many tiles are believed: those that tile/mark counts, as far as a tile, the log's mark or a
- * later name bears it out; and whole ones behind it whose loose files are gone. */
+ * later name bears it out; and whole ones behind it whose loose files or part are gone. */
 static int count_tiles(hf_verify_work *work, hf_error *reterr) {
   uint64_t top = work->tiles.count > 0 ? work->tiles.at[work->tiles.count - 1] + 1 : 0;
   uint64_t tiles = work->tile_mark_length;
@@ -90,6 +90,11 @@ static int count_tiles(hf_verify_work *work, hf_error *reterr) {
     status = hf_span_read_tile(work, tiles, 0, span, reterr);
     if (status != HF_OK || span->is != HF_NAME_FILE || span->unreadable || span->found.count == 0)
       break;
+    int is_packing = hf_span_is_being_packed(work, span, reterr);
+    if (is_packing != 0) {
+      status = is_packing < 0 ? is_packing : HF_OK;
+      break;
+    }
     tiles++;
   }
   hf_span_free(span);

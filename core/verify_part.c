@@ -1,4 +1,5 @@
-/* The tile that journal mode appends to: its span, as far as it is one. */
+/* The tile that journal mode appends to: its span, as far as it is one. And tiles whose packer was
+ * ended. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,4 +133,48 @@ int hf_span_read_part(hf_verify_work *work, uint64_t seq, hf_span *span, hf_erro
                    span->unreadable ? "the disk answers EIO"
                                     : "something that is no file stood in the place of its tile");
   return 1;
+}
+
+/* ---- a tile that is being packed ---- */
+
+/* Reads what holds seq beside the tile: a loose file, or the part, up to the next loose one. Its
+ * records are the lines *ret_from to *ret_to of the span, whole ones. 1, 0, negative. */
+static int read_beside(hf_verify_work *work, uint64_t seq, hf_span *span, size_t *ret_from,
+                       size_t *ret_to, hf_error *reterr) {
+  size_t next = hf_seqs_find(&work->names, seq);
+  int is_loose = next < work->names.count && work->names.at[next] == seq;
+  int got = is_loose ? hf_span_read_loose(work, seq, span, reterr)
+                     : hf_span_read_part(work, seq, span, reterr);
+  if (got < 0)
+    return got;
+  if ((!is_loose && got == 0) || hf_span_is_damaged(span))
+    return 0;
+  *ret_from = (size_t)(seq - span->first);
+  *ret_to = span->count;
+  if (!is_loose && next < work->names.count && work->names.at[next] - span->first < *ret_to)
+    *ret_to = (size_t)(work->names.at[next] - span->first);
+  return *ret_from < *ret_to;
+}
+
+int hf_span_is_being_packed(hf_verify_work *work, const hf_span *tile, hf_error *reterr) {
+  size_t at = 0;
+  size_t from = 0;
+  size_t to = 0;
+  int is = !hf_span_is_damaged(tile);
+  hf_autofree hf_span *beside = calloc(1, sizeof *beside);
+  if (beside == NULL)
+    return hf_err_nomem(reterr);
+  for (size_t done = 0; is == 1 && done < HF_TILE_RECORDS; done += to - from) {
+    is = read_beside(work, tile->first + done, beside, &from, &to, reterr);
+    if (is != 1)
+      break;
+    const hf_vline *last = &beside->lines.line[to - 1];
+    size_t begin = beside->lines.line[from].offset;
+    size_t bytes = last->offset + last->bytes + 1 - begin;
+    is = bytes <= tile->text.used - at &&
+         memcmp(beside->text.data + begin, tile->text.data + at, bytes) == 0;
+    at += bytes;
+  }
+  hf_span_free(beside);
+  return is;
 }

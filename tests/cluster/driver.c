@@ -1,6 +1,9 @@
 /* See driver.h. */
 #include "driver.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,11 +70,13 @@ static int is_enough(const driver *me, int64_t began_ns) {
 static void work_once(driver *me) {
   if (me->unsure_count > 0)
     (void)driver_settle_unsure(me);
-  if (driver_below(me, me->options.reopen) == 0) {
+  if (!me->is_shared && driver_below(me, me->options.reopen) == 0) {
     hf_close(&me->store);
     open_store(me);
   }
-  if (driver_below(me, 100) < me->options.reads)
+  if (me->options.switches > 0 && driver_below(me, me->options.switches) == 0)
+    driver_change_mode(me);
+  else if (driver_below(me, 100) < me->options.reads)
     driver_read_something(me);
   else if (driver_below(me, RESOLVE_ONE_IN) == 0)
     driver_resolve_something(me);
@@ -138,6 +143,9 @@ static void read_options(int argc, char **argv, driver_options *options) {
              {"--timeout-ms", NULL, NULL, &options->timeout_ms},
              {"--think-us", NULL, &options->think_us, NULL},
              {"--durable", NULL, &options->durable, NULL},
+             {"--threads", NULL, &options->threads, NULL},
+             {"--switch", NULL, &options->switches, NULL},
+             {"--disk-log", &options->disk_log, NULL, NULL},
              {"--clock-offset-ns", NULL, NULL, &options->clock_offset_ns},
              {"--clock-error-ns", NULL, NULL, &options->clock_error_ns}};
   for (int i = 1; i < argc; i += 2) {
@@ -155,15 +163,61 @@ static void read_options(int argc, char **argv, driver_options *options) {
   }
   if (options->store == NULL || options->history == NULL || options->name == NULL)
     usage("--store, --history and --name are needed");
+  if (options->threads == 0 || options->threads > DRIVER_THREADS_MAX)
+    usage("--threads from 1 to 16");
   if (options->keys == 0 || options->groups == 0 || options->reopen == 0 || options->reads > 100 ||
-      strlen(options->name) >= DRIVER_NAME_BYTES)
+      strlen(options->name) + 4 > DRIVER_NAME_BYTES)
     usage("--keys, --groups and --reopen from 1, --reads to 100");
+}
+
+/* Numbers follow from the name: each thread has its own. */
+static void seed(driver *me) {
+  me->random = me->options.seed * 1000003 + me->options.run;
+  for (const char *c = me->options.name; *c != '\0'; c++)
+    me->random = me->random * 131 + (unsigned char)*c;
+}
+
+static void end(driver *me) {
+  history_line line;
+  history_begin(&line, "end", history_now_ns());
+  history_number(&line, "ops", me->ops);
+  history_write(me, &line);
+  if (close(me->history_fd) != 0)
+    driver_fail("%s: %s", me->options.history, strerror(errno));
+}
+
+static void *thread_main(void *argument) {
+  driver *me = argument;
+  work(me);
+  end(me);
+  return NULL;
+}
+
+/* Threads that share the handle of `first`, each with a name and a history of its own. */
+static void work_by_threads(const driver *first) {
+  static driver all[DRIVER_THREADS_MAX];
+  static char names[DRIVER_THREADS_MAX][DRIVER_NAME_BYTES];
+  static char histories[DRIVER_THREADS_MAX][PATH_MAX];
+  pthread_t threads[DRIVER_THREADS_MAX];
+  for (unsigned i = 0; i < first->options.threads; i++) {
+    all[i] = *first;
+    all[i].is_shared = 1;
+    (void)snprintf(names[i], sizeof names[i], "%s.%u", first->options.name, i + 1);
+    (void)snprintf(histories[i], sizeof histories[i], "%s.%u", first->options.history, i + 1);
+    all[i].options.name = names[i];
+    all[i].options.history = histories[i];
+    seed(&all[i]);
+    history_open(&all[i]);
+    if (pthread_create(&threads[i], NULL, thread_main, &all[i]) != 0)
+      driver_fail("no thread");
+  }
+  for (unsigned i = 0; i < first->options.threads; i++)
+    (void)pthread_join(threads[i], NULL);
 }
 
 int main(int argc, char **argv) {
   static driver me;
   hf_error error = HF_ERROR_INIT;
-  history_line line;
   struct sigaction action = {.sa_handler = stop};
   me.options = (driver_options){.node = "",
                                 .seed = 1,
@@ -171,22 +225,23 @@ int main(int argc, char **argv) {
                                 .groups = 3,
                                 .reads = 30,
                                 .reopen = REOPEN_ONE_IN,
+                                .threads = 1,
                                 .timeout_ms = 20000};
   read_options(argc, argv, &me.options);
   (void)sigaction(SIGTERM, &action, NULL);
   (void)sigaction(SIGINT, &action, NULL);
-  me.random = me.options.seed * 1000003 + me.options.run;
-  for (const char *c = me.options.name; *c != '\0'; c++)
-    me.random = me.random * 131 + (unsigned char)*c;
   if (me.options.config != NULL && hf_config_load(me.options.config, &me.config, &error) != HF_OK)
     driver_fail("%s: %s", error.place, error.message);
+  seed(&me);
+  disk_marks_open(&me);
   history_open(&me);
   open_store(&me);
-  work(&me);
+  if (me.options.threads > 1)
+    work_by_threads(&me);
+  else
+    work(&me);
   hf_close(&me.store);
   hf_config_free(&me.config);
-  history_begin(&line, "end", history_now_ns());
-  history_number(&line, "ops", me.ops);
-  history_write(&me, &line);
-  return close(me.history_fd) == 0 ? 0 : EXIT_FAILED;
+  end(&me);
+  return 0;
 }

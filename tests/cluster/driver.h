@@ -10,6 +10,10 @@
  * are CLOCK_MONOTONIC in ns, which all network namespaces of a machine share: "boot" tells
  * histories of one clock. check.py reads them.
  *
+ * --threads N: so many threads share one handle; each has a name and a history of its own (NAME.1,
+ * FILE.1, and so on). --switch N: one operation in N changes how records are committed. --disk-log
+ * NAME: each call and each answer is marked in the log of that device (disk_marks.c).
+ *
  * wall_clock.c: with HF_TEST_CLOCK=FILE the wall clock of the process is set off by the number of
  * seconds in that file, whenever it changes. */
 #ifndef CLUSTER_DRIVER_H
@@ -25,6 +29,7 @@ enum {
   DRIVER_NAME_BYTES = 64,
   DRIVER_BATCH_MAX = 8,
   DRIVER_LIST_MAX = 12,
+  DRIVER_THREADS_MAX = 16,
   DRIVER_UNSURE_MAX = 64, /* answers HF_EUNSURE that wait for a resolve */
 };
 
@@ -47,14 +52,19 @@ typedef struct driver_options {
   uint64_t think_us; /* at most so long between two operations */
   int64_t clock_offset_ns;
   int64_t clock_error_ns;
-  uint64_t durable; /* each line of the history outlives the kernel, too */
+  uint64_t threads;
+  uint64_t switches;    /* one operation in so many; 0: none */
+  const char *disk_log; /* a dm-log-writes device; NULL: none */
+  uint64_t durable;     /* each line of the history outlives the kernel, too */
 } driver_options;
 
 typedef struct driver {
   driver_options options;
   hf_config *config;
   hf_store *store;
+  int is_shared; /* other threads use the handle, too */
   int history_fd;
+  int marks_fd; /* where there is a disk_log */
   uint64_t random;
   uint64_t ops;
   uint64_t saves;    /* acknowledged */
@@ -128,10 +138,17 @@ void history_key(history_line *line, const driver_key *key, const char *group);
 /* For hf_open_options.log. */
 void history_log(void *context, hf_log_level level, const char *message);
 
+/* ---- marks in the disk's log: disk_marks.c; nothing where none is asked for ---- */
+
+void disk_marks_open(driver *me);
+/* Of the present operation: 'c', its call comes next; 'a', its answer is there. */
+void disk_mark(const driver *me, char what);
+
 /* ---- operations ---- */
 
 void driver_save_something(driver *me); /* save_ops.c */
 void driver_resolve_something(driver *me);
+void driver_change_mode(driver *me);
 int driver_settle_unsure(driver *me);   /* 1: none is left */
 void driver_read_something(driver *me); /* read_ops.c */
 uint64_t driver_current_seq(driver *me, driver_key *key, int *ret_status);

@@ -127,9 +127,11 @@ void history_call(driver *me, history_line *line, const char *operation) {
   history_begin(line, "call", history_now_ns());
   history_number(line, "n", ++me->ops);
   history_text(line, "op", operation);
+  disk_mark(me, 'c');
 }
 
 void history_answer(driver *me, history_line *line, int status, const hf_error *error) {
+  disk_mark(me, 'a');
   history_begin(line, "answer", history_now_ns());
   history_number(line, "n", me->ops);
   history_text(line, "status", hf_status_name(status < 0 ? status : HF_OK));

@@ -250,6 +250,25 @@ void driver_resolve_something(driver *me) {
   (void)resolve(me, id);
 }
 
+/* Records are committed in the other way from here on, or in the same. */
+void driver_change_mode(driver *me) {
+  hf_set_locker_options options = {.timeout_ms = me->options.timeout_ms,
+                                   .mode = driver_below(me, 2) == 0 ? "journal" : "publish"};
+  history_line line;
+  hf_error error = HF_ERROR_INIT;
+  uint64_t seq = 0;
+  history_call(me, &line, "set_mode");
+  history_text(&line, "mode", options.mode);
+  history_write(me, &line);
+  int changed = hf_set_locker(me->store, "flock", &options, &seq, &error);
+  history_answer(me, &line, changed, &error);
+  if (changed >= 0) {
+    history_signed(&line, "changed", changed);
+    history_number(&line, "seq", seq);
+  }
+  history_write(me, &line);
+}
+
 int driver_settle_unsure(driver *me) {
   while (me->unsure_count > 0) {
     if (!resolve(me, me->unsure[me->unsure_count - 1]))

@@ -283,6 +283,94 @@ START_TEST(over_the_edge) {
 }
 END_TEST
 
+/* Journal mode, and a packer that was ended when the second tile stood there and its mark did not:
+ * the part is freed last. */
+static void begin_ended_packer(void) {
+  hf_set_locker_options options = {.timeout_ms = -1, .mode = "journal"};
+  uint64_t seq = 0;
+  scratch_begin(&here);
+  scratch_init(&here, "flock");
+  hf_store *store = scratch_open(&here);
+  ck_assert_int_eq(hf_set_locker(store, "flock", &options, &seq, NULL), 1);
+  help_singles(store, 2, HEAD);
+  hf_close(&store);
+  remember();
+  pack();
+  char tile[SCRATCH_PATH_BYTES];
+  (void)snprintf(tile, sizeof tile, "%s", help_below("tile/000/1.jsonl"));
+  ck_assert_int_eq(link(tile, help_below("tile/000/1.part")), 0);
+  ck_assert_int_eq(truncate(help_below("tile/mark"), 1), 0);
+}
+
+/* The same, but that the second tile's records are in its part up to a change of mode, and loose
+ * from there on. */
+static void begin_ended_mixed(void) {
+  enum { SWITCH_AT = HF_TILE_RECORDS + 40 };
+  hf_set_locker_options options = {.timeout_ms = -1, .mode = "journal"};
+  uint64_t seq = 0;
+  uint64_t packed = 0;
+  hf_buf text = {0};
+  scratch_begin(&here);
+  scratch_init(&here, "flock");
+  hf_store *store = scratch_open(&here);
+  ck_assert_int_eq(hf_set_locker(store, "flock", &options, &seq, NULL), 1);
+  help_singles(store, 2, SWITCH_AT - 1);
+  ck_assert_int_eq(scratch_pack(store, &packed, NULL), HF_OK);
+  ck_assert_uint_eq(packed, 1);
+  options.mode = "publish";
+  ck_assert_int_eq(hf_set_locker(store, "flock", &options, &seq, NULL), 1);
+  ck_assert_uint_eq(seq, SWITCH_AT);
+  help_singles(store, SWITCH_AT + 1, HEAD);
+  hf_close(&store);
+  remember();
+  for (seq = HF_TILE_RECORDS + 1; seq <= 2 * HF_TILE_RECORDS; seq++)
+    ck_assert_int_eq(hf_buf_printf(&text, "%s\n", lines[seq]), 0);
+  scratch_write_file(help_below("tile/000/1.jsonl"), text.data, text.used);
+  hf_buf_free(&text);
+}
+
+START_TEST(an_ended_packer_is_no_damage) {
+  help_look();
+  help_clean();
+  check_all(0, 0);
+  hf_store *store = scratch_open(&here);
+  uint64_t packed = 0;
+  ck_assert_int_eq(scratch_pack(store, &packed, NULL), HF_OK);
+  ck_assert_uint_eq(packed, 1);
+  hf_close(&store);
+  ck_assert(!help_exists(help_below("tile/000/1.part")));
+  help_look();
+  help_clean();
+}
+END_TEST
+
+START_TEST(a_tile_that_holds_something_else_is_found) {
+  help_flip(help_below("tile/000/1.jsonl"), 5000, 3);
+  help_look();
+  ck_assert_uint_ge(help_count("bit-flip", 0, "tile/000/1.jsonl"), 1);
+}
+END_TEST
+
+START_TEST(without_its_part_the_mark_is_damaged) {
+  ck_assert_int_eq(unlink(help_below("tile/000/1.part")), 0);
+  help_look();
+  help_found_only("mark", 0, "tile/mark");
+  help_verify(1);
+  check_all(0, 0);
+}
+END_TEST
+
+/* Both are the same file here. */
+START_TEST(damage_of_the_part_is_told_of_the_tile) {
+  help_flip(help_below("tile/000/1.part"), 5000, 3);
+  help_look();
+  ck_assert_uint_ge(help_count("bit-flip", 0, "tile/000/1.jsonl"), 1);
+  help_verify(1);
+  help_verify(0);
+  help_clean();
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("verify_tile");
   TCase *packed = tcase_create("packed");
@@ -305,6 +393,19 @@ static Suite *suite(void) {
   tcase_add_loop_test(leftovers, loose_files_help, 0, 3);
   tcase_add_test(leftovers, another_record_does_not_help);
   suite_add_tcase(s, leftovers);
+  TCase *ended = tcase_create("ended packer");
+  tcase_set_timeout(ended, 60);
+  tcase_add_checked_fixture(ended, begin_ended_packer, end);
+  tcase_add_test(ended, an_ended_packer_is_no_damage);
+  tcase_add_test(ended, without_its_part_the_mark_is_damaged);
+  tcase_add_test(ended, damage_of_the_part_is_told_of_the_tile);
+  suite_add_tcase(s, ended);
+  TCase *mixed = tcase_create("ended packer, mixed");
+  tcase_set_timeout(mixed, 60);
+  tcase_add_checked_fixture(mixed, begin_ended_mixed, end);
+  tcase_add_test(mixed, an_ended_packer_is_no_damage);
+  tcase_add_test(mixed, a_tile_that_holds_something_else_is_found);
+  suite_add_tcase(s, mixed);
   TCase *loose = tcase_create("loose");
   tcase_set_timeout(loose, 60);
   tcase_add_checked_fixture(loose, begin_loose, end);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What runs on a node of the NFS harness, as its only program: does what it is told, and starts the drivers.
+"""What runs on a node (uml_node.py) as its only program: does what it is told, and starts the drivers.
 
-    nfs_agent.py FOLDER      (on the machine's own filesystem, which the node sees as its root)
+    uml_agent.py FOLDER      (on the machine's own filesystem, which the node sees as its root)
 
 A command is the file FOLDER/command-N, its answer FOLDER/answer-N, JSON both, N from 1 on. Each name is new, so that
 nothing that the node remembers of the machine's files can be old.
@@ -41,6 +41,14 @@ def do_start(call):
 def do_look(_call):
     """The drivers that have ended, with their statuses."""
     return {"ended": {name: one.returncode for name, one in drivers.items() if one.poll() is not None}}
+
+
+def do_wait(call):
+    """Until these drivers have ended by themselves."""
+    until = time.monotonic() + call["seconds"]
+    while time.monotonic() < until and any(drivers[name].poll() is None for name in call["names"]):
+        time.sleep(POLL_SECONDS)
+    return {}
 
 
 def do_stop(call):
@@ -91,8 +99,9 @@ def do_read(call):
         return {"text": file.read()}
 
 
-COMMANDS = {"run": do_run, "clock": do_clock, "start": do_start, "look": do_look, "stop": do_stop, "kill": do_kill,
-            "wait_stopped": do_wait_stopped, "continue": do_continue, "set_clock": do_set_clock, "read": do_read}
+COMMANDS = {"run": do_run, "clock": do_clock, "start": do_start, "look": do_look, "wait": do_wait, "stop": do_stop,
+            "kill": do_kill, "wait_stopped": do_wait_stopped, "continue": do_continue, "set_clock": do_set_clock,
+            "read": do_read}
 
 
 def answer(folder, number, call):
