@@ -50,9 +50,8 @@ class Run:
 
     def _work(self, node, mode, options):
         store = os.path.join(node.mount, "store")
-        node.run(f"{HOLDFAST} init {store} --locker flock")
-        if mode == "journal":
-            node.run(f"{HOLDFAST} --store {store} locker set flock --mode journal")
+        first = "journal" if mode == "journal" else "publish"
+        node.run(f"{HOLDFAST} init {store} --locker flock --mode {first}")
         self._try_controls(node)
         node.mark(START)
         writers = sum(threads for _, threads, reads in DRIVERS if reads < 100)
