@@ -289,7 +289,7 @@ static void begin_ended_packer(void) {
   hf_set_locker_options options = {.timeout_ms = -1, .mode = "journal"};
   uint64_t seq = 0;
   scratch_begin(&here);
-  scratch_init(&here, "flock");
+  scratch_init_in(&here, "flock", "publish");
   hf_store *store = scratch_open(&here);
   ck_assert_int_eq(hf_set_locker(store, "flock", &options, &seq, NULL), 1);
   help_singles(store, 2, HEAD);
@@ -311,7 +311,7 @@ static void begin_ended_mixed(void) {
   uint64_t packed = 0;
   hf_buf text = {0};
   scratch_begin(&here);
-  scratch_init(&here, "flock");
+  scratch_init_in(&here, "flock", "publish");
   hf_store *store = scratch_open(&here);
   ck_assert_int_eq(hf_set_locker(store, "flock", &options, &seq, NULL), 1);
   help_singles(store, 2, SWITCH_AT - 1);
