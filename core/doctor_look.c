@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -21,7 +23,8 @@ enum {
   OPEN_FILES_WANTED = 256,
   INODES_WANTED = 10000,
   INODES_NEEDED = 100,
-  CLOCK_AHEAD_MS_MAX = 2000
+  CLOCK_AHEAD_MS_MAX = 2000,
+  OPTIONS_BYTES = 4096
 };
 
 #define MIB ((uint64_t)1024 * 1024)
@@ -119,6 +122,36 @@ static const struct {
      "this machine keeps what others have changed: only it may use the store"},
 };
 
+/* What Linux's ext4 driver tells of a mounted device: with a journal, "data=" is among it. 1, 0, or
+ * -1: it cannot be seen from here. */
+static int has_journal(const hf_fs *fs) {
+  char name[PATH_MAX];
+  char place[PATH_MAX + 32];
+  char text[OPTIONS_BYTES];
+  hf_autofree char *device = realpath(fs->source, NULL); /* what /dev/mapper/... stands for */
+  if (device == NULL || strrchr(device, '/') == NULL)
+    return -1;
+  (void)snprintf(name, sizeof name, "%s", strrchr(device, '/') + 1);
+  (void)snprintf(place, sizeof place, "/proc/fs/ext4/%s/options", name);
+  hf_autofd int fd = hf_sys_openat(AT_FDCWD, place, O_RDONLY, 0);
+  ssize_t got = fd >= 0 ? hf_sys_pread_full(fd, text, sizeof text - 1, 0) : -1;
+  if (got <= 0)
+    return -1;
+  text[got] = '\0';
+  return strstr(text, "\ndata=") != NULL;
+}
+
+/* Seen on Linux 6.1 (docs/FILESYSTEMS.md). */
+static void tell_journal(hf_doctor_run *run) {
+  if (!starts(run->fs.acting_type, "ext") || has_journal(&run->fs) != 0)
+    return;
+  hf_doctor_tell(run, "journal", HF_VERDICT_CAUTION, 0, "",
+                 "%s without a journal: where the disk has a cache that a power loss empties, the "
+                 "kernel does not flush it for every fsync, and acknowledged saves can be lost; "
+                 "tune2fs -O has_journal gives it one",
+                 run->fs.acting_type);
+}
+
 static void tell_options(hf_doctor_run *run) {
   int told = 0;
   for (size_t i = 0; i < sizeof known_options / sizeof known_options[0]; i++) {
@@ -145,6 +178,7 @@ static void tell_options(hf_doctor_run *run) {
 void hf_doctor_look_filesystem(hf_doctor_run *run) {
   tell_type(run);
   tell_options(run);
+  tell_journal(run);
 }
 
 /* ---- the store ---- */

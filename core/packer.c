@@ -31,9 +31,11 @@ typedef enum outcome { OUT_DONE, OUT_BUSY, OUT_FAILED } outcome;
 struct hf_packer {
   pthread_mutex_t mutex; /* for all that follows */
   pthread_cond_t wake;
+  pthread_cond_t moved; /* a tile is packed, or the work is at an end */
   pthread_t thread;
   int has_thread;
   int closing;
+  int is_working;
   unsigned close_tiles_left;
   wish wanted;
   uint64_t last;               /* the record that woke it */
@@ -58,6 +60,7 @@ static struct hf_packer *packer_new(void) {
   (void)pthread_condattr_init(&attributes);
   (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   (void)pthread_cond_init(&packer->wake, &attributes);
+  (void)pthread_cond_init(&packer->moved, &attributes);
   (void)pthread_condattr_destroy(&attributes);
   atomic_store(&packer->saved_at_ms, hf_monotonic_ms());
   return packer;
@@ -146,6 +149,14 @@ static void wait_for_lull(const hf_store *store, struct hf_packer *packer, int64
   (void)pthread_mutex_unlock(&packer->mutex);
 }
 
+/* Those who save batches and have to wait for tiles. */
+static void tell_waiters(struct hf_packer *packer, int is_working) {
+  (void)pthread_mutex_lock(&packer->mutex);
+  packer->is_working = is_working;
+  (void)pthread_cond_broadcast(&packer->moved);
+  (void)pthread_mutex_unlock(&packer->mutex);
+}
+
 static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *reterr) {
   uint64_t tiles = 0;
   int64_t patience_ms = store->shared ? HF_PACKER_PATIENCE_SHARED_MS : HF_PACKER_PATIENCE_MS;
@@ -171,6 +182,7 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
     status = hf_tile_pack_one(store, tiles, &is_whole, reterr);
     if (status >= 0)
       status = hf_index_build(store, NULL, reterr); /* derived, but worth a word */
+    tell_waiters(packer, 1);
     int64_t took_ms = hf_monotonic_ms() - began_ms;
     patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;
     int is_import = settled - tiles >= HF_PACKER_BEHIND_TILES && atomic_load(&store->in_batches);
@@ -192,7 +204,10 @@ static outcome work(hf_store *store, struct hf_packer *packer, wish how, int clo
       !try_lock(store, packer, tiles, &lock_fd))
     return OUT_BUSY;
   packer->watched = 0;
-  return pack_settled(store, packer, reterr) == HF_OK ? OUT_DONE : OUT_FAILED;
+  tell_waiters(packer, 1);
+  int status = pack_settled(store, packer, reterr);
+  tell_waiters(packer, 0);
+  return status == HF_OK ? OUT_DONE : OUT_FAILED;
 }
 
 /* ---- the thread ---- */
@@ -311,6 +326,15 @@ static void note_save(hf_store *store) {
   (void)pthread_mutex_unlock(&store->packer_mutex);
 }
 
+/* packer->mutex is held. */
+static void wait_for_tiles(const hf_store *store, struct hf_packer *packer, uint64_t full) {
+  int64_t until_ms = hf_monotonic_ms() + HF_PACKER_WAIT_MS;
+  struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000};
+  while (packer->is_working && full >= atomic_load(&store->tiles_seen) + HF_PACKER_FULL_TILES &&
+         hf_monotonic_ms() < until_ms)
+    (void)pthread_cond_timedwait(&packer->moved, &packer->mutex, &until);
+}
+
 void hf_packer_committed(hf_store *store, uint64_t last) {
   note_save(store);
   uint64_t full = last / HF_TILE_RECORDS;
@@ -339,6 +363,17 @@ void hf_packer_committed(hf_store *store, uint64_t last) {
   tell(store);
 }
 
+void hf_packer_keep_up(hf_store *store) {
+  (void)pthread_mutex_lock(&store->packer_mutex);
+  struct hf_packer *packer = store->packer;
+  (void)pthread_mutex_unlock(&store->packer_mutex);
+  if (packer == NULL)
+    return;
+  (void)pthread_mutex_lock(&packer->mutex);
+  wait_for_tiles(store, packer, packer->last / HF_TILE_RECORDS);
+  (void)pthread_mutex_unlock(&packer->mutex);
+}
+
 void hf_packer_close(hf_store *store) {
   struct hf_packer *packer = store->packer;
   if (packer == NULL)
@@ -353,6 +388,7 @@ void hf_packer_close(hf_store *store) {
       (void)pthread_join(packer->thread, NULL);
     tell(store);
     (void)pthread_cond_destroy(&packer->wake);
+    (void)pthread_cond_destroy(&packer->moved);
     (void)pthread_mutex_destroy(&packer->mutex);
   }
   free(packer); /* a child's copy may be locked by a thread that it does not have */

@@ -14,7 +14,9 @@
  * stand unpacked: who opens the store reads them. So it falls behind where very many save, and
  * catches up afterwards. Nor does it rest then behind a tile that stood in one file, as long as its
  * handle saves batches: that frees one name, nobody waits for an answer to each record, and who
- * imports a million of them must not keep a row of each in memory.
+ * imports a million of them must not keep a row of each in memory. Where HF_PACKER_FULL_TILES stand
+ * unpacked all the same, the one who saves batches waits for it, at most HF_PACKER_WAIT_MS a batch
+ * and only while it is at work.
  *
  * It changes no answer. Its first error is a warning in the caller's log, told by a thread of the
  * caller's; after errors it waits, longer each time. hf_close gives it HF_PACKER_CLOSE_TILES more
@@ -34,6 +36,8 @@ enum {
   HF_PACKER_PATIENCE_MS = HF_TILE_RECORDS == 256 ? 1000 : 0, /* tests pack all the time */
   HF_PACKER_PATIENCE_SHARED_MS = 20 * HF_PACKER_PATIENCE_MS,
   HF_PACKER_BEHIND_TILES = 64,
+  HF_PACKER_FULL_TILES = 256, /* some 10 MB of rows in memory */
+  HF_PACKER_WAIT_MS = 1000,
   HF_PACKER_STUCK_MS = 8000, /* tile/mark has not moved for so long: the lock's holder is stopped */
   HF_PACKER_NEAR_TILES = 16, /* where more are loose, log/ is not listed for leftovers */
   HF_PACKER_RETRY_MS_MAX = 600000,
@@ -41,6 +45,10 @@ enum {
 
 /* This handle has committed up to `last`; called by threads that save. No mutex is held. */
 void hf_packer_committed(hf_store *store, uint64_t last);
+
+/* Behind a batch, once its answers are there: waits where too many tiles stand unpacked. Neither a
+ * mutex nor the store's lock is held. */
+void hf_packer_keep_up(hf_store *store);
 
 /* Ends the thread, and tells what is untold. The first thing that hf_close does. */
 void hf_packer_close(hf_store *store);

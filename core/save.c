@@ -5,6 +5,7 @@
 #include "commit.h"
 #include "err.h"
 #include "log.h"
+#include "packer.h"
 #include "plant.h"
 #include "store.h"
 #include "sys.h"
@@ -139,6 +140,8 @@ int hf_save_batch(hf_store *store, const hf_save_request *requests, size_t count
     if (first == HF_OK)
       first = status;
   }
+  if (atomic_load(&store->in_batches))
+    hf_packer_keep_up(store);
   return first;
 }
 
