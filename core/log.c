@@ -459,6 +459,8 @@ static int read_row(hf_store *store, int dirfd, int kept, uint64_t seq, const hf
   char part[HF_TILE_NAME_BYTES];
   hf_tile_name(hf_tile_of(seq), name);
   int got = read_piece(dirfd, inside(name, kept), 0, row->offset, row->line_bytes, out, reterr);
+  if (got == 1)
+    hf_tile_pin(store, hf_tile_of(seq));
   if (got != 0)
     return got;
   hf_part_name(hf_tile_of(seq), part);
@@ -483,6 +485,7 @@ static int load_from_tile(hf_store *store, uint64_t seq, const hf_row *row, hf_b
   int got = hf_tile_read(store, hf_tile_of(seq), &text, reterr);
   if (got != 1)
     return got;
+  hf_tile_pin(store, hf_tile_of(seq));
   size_t i = (size_t)((seq - 1) % HF_TILE_RECORDS);
   const char *at = text.data;
   size_t bytes = text.used > 0 ? find_line(&text, i, &at) : 0;

@@ -20,6 +20,7 @@
 #include "stage.h"
 #include "store_locker.h"
 #include "sys.h"
+#include "tile.h"
 
 #include "banned.h"
 
@@ -67,6 +68,7 @@ void hf_close(hf_store **store) {
     int fd = atomic_load(&old->tile_folders[i]) - 1;
     hf_fd_cleanup(&fd);
   }
+  hf_tile_unpin_all(old);
   /* a child's copy may be locked by a thread that it does not have */
   if (old->owner_pid == getpid()) {
     (void)pthread_mutex_destroy(&old->locker_mutex);

@@ -16,7 +16,10 @@
 #include "part.h"
 #include "view.h"
 
-enum { HF_TILE_FOLDERS_KEPT = 64 }; /* open: 16 million records */
+enum {
+  HF_TILE_FOLDERS_KEPT = 64, /* open: 16 million records */
+  HF_TILE_PINS = 64
+};
 
 struct hf_attempt;
 struct hf_opened_locker;
@@ -42,6 +45,7 @@ struct hf_store {
   /* local filesystems: a descriptor + 1 of each folder in tile/ that a record was read from, set
    * once; 0: none yet */
   _Atomic int tile_folders[HF_TILE_FOLDERS_KEPT];
+  _Atomic uint64_t tile_pins[HF_TILE_PINS]; /* shared: see hf_tile_pin */
   int blob_fd;
   int index_fd;    /* -1: there is none */
   int log_mark_fd; /* local filesystems: kept open; shared: -1, opened afresh for each look */

@@ -51,6 +51,46 @@ int hf_tile_folder(hf_store *store, uint64_t tile) {
   return kept - 1;
 }
 
+/* In a place for a pin: 0, or the tile + 1 and, in its last bits, the descriptor + 1; 0 there: the
+ * tile was read once. */
+enum { PIN_FD_BITS = 24 };
+
+static int pinned_fd(uint64_t pin) {
+  return (int)(pin & ((1U << PIN_FD_BITS) - 1)) - 1;
+}
+
+void hf_tile_pin(hf_store *store, uint64_t tile) {
+  char name[HF_TILE_NAME_BYTES];
+  if (!store->shared)
+    return;
+  _Atomic uint64_t *place = &store->tile_pins[tile % HF_TILE_PINS];
+  uint64_t old = atomic_load(place);
+  uint64_t pin = (tile + 1) << PIN_FD_BITS;
+  int fd = -1;
+  if (old >> PIN_FD_BITS == tile + 1) {
+    if (pinned_fd(old) >= 0)
+      return;
+    hf_tile_name(tile, name);
+    fd = hf_sys_openat(store->tile_fd, name, O_RDONLY, 0);
+    if (fd < 0)
+      return;
+    pin += (uint64_t)fd + 1;
+  }
+  if (!atomic_compare_exchange_strong(place, &old, pin)) { /* another thread was first */
+    hf_fd_cleanup(&fd);
+    return;
+  }
+  int old_fd = pinned_fd(old);
+  hf_fd_cleanup(&old_fd);
+}
+
+void hf_tile_unpin_all(hf_store *store) {
+  for (size_t i = 0; i < HF_TILE_PINS; i++) {
+    int fd = pinned_fd(atomic_load(&store->tile_pins[i]));
+    hf_fd_cleanup(&fd);
+  }
+}
+
 int hf_tile_line_at(hf_store *store, uint64_t seq, hf_buf *out, hf_error *reterr) {
   uint64_t tiles = 0;
   if (HF_PLANTED(IGNORE_TILE))

@@ -23,6 +23,14 @@ int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr);
 /* The folder that the tile is in, kept open until hf_close; -1: it is not. */
 int hf_tile_folder(hf_store *store, uint64_t tile);
 
+/* Shared filesystems: keeps a tile that a record is read from for the second time open, beside the
+ * opens that read it, for the reason that the marks are kept open for (pin_mark in store.c). Of
+ * tiles that share a place the last one is kept. Never read by: a tile may be made anew. */
+void hf_tile_pin(hf_store *store, uint64_t tile);
+
+/* At the handle's end. */
+void hf_tile_unpin_all(hf_store *store);
+
 /* Does a full tile cover seq by now? 1: covered, its line (without newline) is appended to out. 0:
  * not covered. */
 int hf_tile_line_at(hf_store *store, uint64_t seq, hf_buf *out, hf_error *reterr);

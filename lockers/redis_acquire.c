@@ -163,6 +163,7 @@ static int listen(wish *w) {
                        strcmp(hf_redis_reply_text(reply, 0), "subscribe") == 0;
   if (reply != NULL)
     freeReplyObject(reply);
+  pair->beside = hf_redis_link_made(pair->command);
   return pair->is_listening;
 }
 
@@ -260,9 +261,12 @@ static void cancel(wish *w) {
 
 /* It stood in the queue and is not there any more: its turn came, and it has not heard of it. (Or
  * Redis has forgotten the queue.) The connection may be open at this end alone, as after a cut: it
- * listens on a new one, under another name. */
+ * listens on a new one, under another name. So it does where the connection for commands had to be
+ * made anew meanwhile: what ended that has likely ended the other, too, and a lock that is handed
+ * to who does not hear lies idle. */
 static void listen_anew_where_deaf(wish *w) {
-  if (w->stands && w->is_new) {
+  int is_alone = w->pair->is_listening && w->pair->beside != hf_redis_link_made(w->pair->command);
+  if ((w->stands && w->is_new) || is_alone) {
     cancel(w);
     w->pair->is_listening = 0;
   }

@@ -27,6 +27,7 @@ struct hf_redis_link {
   hf_redis_wire wire;
   int unheard;     /* replies that are on their way and of no interest */
   size_t sentinel; /* the one that has answered last */
+  unsigned made;
   char place[HF_REDIS_HOST_BYTES + 32];
 };
 
@@ -79,6 +80,10 @@ static int hear_out(hf_redis_link *link, int64_t until_ms) {
 
 const char *hf_redis_link_place(const hf_redis_link *link) {
   return link->place;
+}
+
+unsigned hf_redis_link_made(const hf_redis_link *link) {
+  return link->made;
 }
 
 int hf_redis_link_stands(hf_redis_link *link) {
@@ -199,6 +204,7 @@ static hf_redis_outcome connect_once(hf_redis_link *link, int64_t deadline_ms, c
   if (hf_redis_wire_open(&link->wire, &master, options->socket_path, link->tls, name, until_ms) !=
       0)
     return unreached(link, why);
+  link->made++;
   hf_redis_outcome outcome = greet(link, until_ms, why);
   if (outcome != HF_REDIS_REPLY)
     hf_redis_link_drop(link);

@@ -61,6 +61,9 @@ int hf_redis_receive(hf_redis_link *link, int64_t until_ms, redisReply **ret_rep
 /* Is there a connection that, as far as can be seen without asking, still stands? */
 int hf_redis_link_stands(hf_redis_link *link);
 
+/* How many connections it has made: another number, another connection. */
+unsigned hf_redis_link_made(const hf_redis_link *link);
+
 /* Ends the connection; the next command makes a new one. hf_redis_command does so itself after
  * SILENT, so that a late reply is taken for no other command's. */
 void hf_redis_link_drop(hf_redis_link *link);

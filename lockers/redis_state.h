@@ -32,6 +32,7 @@ typedef struct hf_redis_pair {
   hf_redis_link *command;
   hf_redis_link *wake; /* NULL until the first wait */
   int is_listening;
+  unsigned beside; /* which connection for commands there was when it began to listen */
   char channel[HF_ID_CHARS + 1]; /* random, of this connection; what wake listens on */
   int has_sent_renewal;          /* so that the server knows that script */
   int knows_clock;               /* the following is known */

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,40 @@ START_TEST(a_lost_reply_to_release) {
   ck_assert_int_le(next.at_ms - began_ms, 500);
   redis_proxy_set(proxy, REDIS_PROXY_PASS, NULL);
   ck_assert_int_eq(take(state, 100, &others), 0); /* it is the other's */
+  ck_assert_int_eq(give(other, &next.grant), 1);
+  redis->close(&state);
+  redis->close(&other);
+}
+END_TEST
+
+static void count_near(void *context) {
+  atomic_fetch_add((atomic_int *)context, 1);
+}
+
+/* Its connections are lost, and nobody tells it: neither is the one on which it listens believed in
+ * when the one for commands had to be made anew. It hears of its turn at once. */
+START_TEST(a_waiter_behind_a_cut_hears_of_its_turn) {
+  void *state = open_redis(0, LONG_LEASE_MS, "");
+  void *other = open_redis(redis_proxy_port(proxy), LONG_LEASE_MS, "");
+  hf_grant grant = HF_GRANT_INIT;
+  atomic_int told = 0; /* each answer says that nobody is before it */
+  waiter next = {.state = other, .timeout_ms = 20000, .grant = HF_GRANT_INIT};
+  next.grant.turn_is_near = count_near;
+  next.grant.near_context = &told;
+  ck_assert_int_eq(take(state, 1000, &grant), 1);
+  ck_assert_int_eq(pthread_create(&next.thread, NULL, wait_for_lock, &next), 0);
+  for (int lost = 0; lost < 2; lost++) {
+    for (int before = atomic_load(&told); atomic_load(&told) == before;)
+      pace_sleep_us(1000);
+    if (lost == 0)
+      redis_proxy_lose_connections(proxy);
+  }
+  int64_t began_ms = now_ms();
+  ck_assert_int_eq(give(state, &grant), 1);
+  end_waiter(&next);
+  ck_assert_int_eq(next.result, 1);
+  printf("behind a cut: the lock came after %d ms\n", (int)(next.at_ms - began_ms));
+  ck_assert_int_lt(next.at_ms - began_ms, 700); /* to ask again takes a second */
   ck_assert_int_eq(give(other, &next.grant), 1);
   redis->close(&state);
   redis->close(&other);
@@ -397,6 +432,7 @@ int main(void) {
   tcase_add_test(replies, a_lost_reply_to_acquire);
   tcase_add_test(replies, a_timed_out_acquire_leaves_nothing);
   tcase_add_test(replies, a_lost_reply_to_release);
+  tcase_add_test(replies, a_waiter_behind_a_cut_hears_of_its_turn);
   tcase_add_loop_test(replies, an_error_reply_is_told, 0, sizeof refusals / sizeof refusals[0]);
   tcase_add_loop_test(replies, what_passes_is_waited_for, 0, sizeof patience / sizeof patience[0]);
   tcase_add_test(servers, real_refusals);

@@ -16,6 +16,7 @@ enum { CONNECTIONS_MAX = 32, BYTES = 65536, POLL_MS = 20 };
 typedef struct connection {
   int client; /* -1: free */
   int server;
+  int is_lost;
 } connection;
 
 struct redis_proxy {
@@ -25,6 +26,7 @@ struct redis_proxy {
   pthread_t thread;
   atomic_int stop;
   atomic_int mode;
+  atomic_int loses_connections; /* at the thread's next step */
   _Atomic(const char *) answer;
   atomic_long requests;
   connection connections[CONNECTIONS_MAX]; /* the thread's */
@@ -56,7 +58,7 @@ static void take_client(redis_proxy *proxy) {
     close(server);
     return;
   }
-  *free_one = (connection){client, server};
+  *free_one = (connection){client, server, 0};
 }
 
 static void send_answer(const redis_proxy *proxy, int client) {
@@ -99,10 +101,13 @@ static void *run(void *argument) {
   redis_proxy *proxy = argument;
   while (!atomic_load(&proxy->stop)) {
     struct pollfd fds[1 + 2 * CONNECTIONS_MAX];
+    int loses = atomic_exchange(&proxy->loses_connections, 0);
     fds[0] = (struct pollfd){proxy->listener, POLLIN, 0};
     for (int i = 0; i < CONNECTIONS_MAX; i++) {
-      fds[1 + 2 * i] = (struct pollfd){proxy->connections[i].client, POLLIN, 0};
-      fds[2 + 2 * i] = (struct pollfd){proxy->connections[i].server, POLLIN, 0};
+      connection *one = &proxy->connections[i];
+      one->is_lost = one->is_lost || (loses && one->client >= 0);
+      fds[1 + 2 * i] = (struct pollfd){one->is_lost ? -1 : one->client, POLLIN, 0};
+      fds[2 + 2 * i] = (struct pollfd){one->is_lost ? -1 : one->server, POLLIN, 0};
     }
     if (poll(fds, 1 + 2 * CONNECTIONS_MAX, POLL_MS) <= 0)
       continue;
@@ -127,7 +132,7 @@ redis_proxy *redis_proxy_start(int server_port) {
     return NULL;
   proxy->server_port = server_port;
   for (int i = 0; i < CONNECTIONS_MAX; i++)
-    proxy->connections[i] = (connection){-1, -1};
+    proxy->connections[i] = (connection){-1, -1, 0};
   proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (proxy->listener < 0 ||
       bind(proxy->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
@@ -150,6 +155,10 @@ int redis_proxy_port(const redis_proxy *proxy) {
 void redis_proxy_set(redis_proxy *proxy, redis_proxy_mode mode, const char *answer) {
   atomic_store(&proxy->answer, answer);
   atomic_store(&proxy->mode, mode);
+}
+
+void redis_proxy_lose_connections(redis_proxy *proxy) {
+  atomic_store(&proxy->loses_connections, 1);
 }
 
 long redis_proxy_requests(const redis_proxy *proxy) {

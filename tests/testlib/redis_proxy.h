@@ -23,6 +23,10 @@ int redis_proxy_port(const redis_proxy *proxy);
  * the mode. */
 void redis_proxy_set(redis_proxy *proxy, redis_proxy_mode mode, const char *answer);
 
+/* The connections that there are pass nothing any more, and neither end is told, as behind a cut;
+ * new ones work. */
+void redis_proxy_lose_connections(redis_proxy *proxy);
+
 /* Requests that have come (pieces of bytes, as they were read). */
 long redis_proxy_requests(const redis_proxy *proxy);
 

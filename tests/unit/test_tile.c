@@ -175,6 +175,52 @@ START_TEST(test_a_file_that_is_a_whole_tile_becomes_the_tile) {
 }
 END_TEST
 
+/* How many descriptors of this process lead to the file. */
+static int descriptors_of(const char *path) {
+  char place[64];
+  struct stat wanted, st;
+  int count = 0;
+  ck_assert_int_eq(stat(path, &wanted), 0);
+  for (int fd = 0; fd < 1024; fd++) {
+    (void)snprintf(place, sizeof place, "/proc/self/fd/%d", fd);
+    count += stat(place, &st) == 0 && st.st_dev == wanted.st_dev && st.st_ino == wanted.st_ino;
+  }
+  return count;
+}
+
+static void read_one(hf_store *of, uint64_t seq) {
+  hf_record *record = NULL;
+  ck_assert_int_eq(hf_get_seq(of, seq, &record, NULL), 1);
+  ck_assert_uint_eq(record->seq, seq);
+  hf_record_free(&record);
+}
+
+/* On a shared filesystem a tile that is read again stays open: no close is sent, which an open of
+ * another process could meet. One of its place takes its turn. */
+START_TEST(test_a_tile_that_is_read_again_is_kept_open) {
+  enum { OTHER = 1 + HF_TILE_PINS * HF_TILE_RECORDS };
+  save_up_to(store, 2 * HF_TILE_RECORDS);
+  ck_assert_uint_eq(pack(store), 2);
+  hf_store *reader = open_one();
+  const char *path = scratch_path(&here, "tile/000/0.jsonl");
+  int before = descriptors_of(path);
+  read_one(reader, 1);
+  ck_assert_int_eq(descriptors_of(path), before); /* who reads one record is spared it */
+  for (uint64_t seq = 2; seq < 9; seq++)
+    read_one(reader, seq);
+  ck_assert_int_eq(descriptors_of(path), before + shared);
+  read_one(reader, HF_TILE_RECORDS + 1); /* of another place */
+  ck_assert_int_eq(descriptors_of(path), before + shared);
+  hf_tile_pin(reader, hf_tile_of(OTHER));
+  ck_assert_int_eq(descriptors_of(path), before);
+  read_one(reader, 1);
+  read_one(reader, 1);
+  ck_assert_int_eq(descriptors_of(path), before + shared);
+  hf_close(&reader);
+  ck_assert_int_eq(descriptors_of(path), before);
+}
+END_TEST
+
 /* What happens while the writer sleeps, right before its link. */
 static hf_sys_table table;
 static hf_store *other;
@@ -315,6 +361,7 @@ static void add_all(TCase *tests) {
   tcase_add_test(tests, test_packing_changes_nothing_that_is_read);
   tcase_add_test(tests, test_a_batch_file_is_packed_line_by_line);
   tcase_add_test(tests, test_a_file_that_is_a_whole_tile_becomes_the_tile);
+  tcase_add_test(tests, test_a_tile_that_is_read_again_is_kept_open);
   tcase_add_test(tests, test_a_writer_that_slept_does_not_commit_on_a_freed_name);
   tcase_add_test(tests, test_a_loose_file_that_a_tile_covers_does_not_count);
   tcase_add_test(tests, test_packers_writers_and_readers_at_once);
