@@ -186,7 +186,8 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
     int64_t took_ms = hf_monotonic_ms() - began_ms;
     patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;
     int is_import = settled - tiles >= HF_PACKER_BEHIND_TILES && atomic_load(&store->in_batches);
-    if (status >= 0 && !(is_whole && is_import))
+    int is_waited_for = settled - tiles >= HF_PACKER_FULL_TILES; /* wait_for_tiles */
+    if (status >= 0 && !(is_import && (is_whole || is_waited_for)))
       rest(packer, took_ms);
   }
 }

@@ -16,7 +16,7 @@
  * handle saves batches: that frees one name, nobody waits for an answer to each record, and who
  * imports a million of them must not keep a row of each in memory. Where HF_PACKER_FULL_TILES stand
  * unpacked all the same, the one who saves batches waits for it, at most HF_PACKER_WAIT_MS a batch
- * and only while it is at work.
+ * and only while it is at work; it rests behind no tile then.
  *
  * It changes no answer. Its first error is a warning in the caller's log, told by a thread of the
  * caller's; after errors it waits, longer each time. hf_close gives it HF_PACKER_CLOSE_TILES more
