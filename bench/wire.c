@@ -4,8 +4,10 @@
  *     wire DELAY_US INNER=OUTER...
  *
  * INNER is a tap that a user-mode kernel holds, OUTER a tap that this program holds and that is a
- * port of a bridge. Frames keep their order; a queue that is full loses them, as a switch would.
- * Prints "ready" and goes on until its standard input ends. For kernels without netem. */
+ * port of a bridge. Each frame goes with its virtio_net_hdr: a kernel leaves checksums, and cutting
+ * large frames, to whoever has the frame last. Frames keep their order; a queue that is full loses
+ * them, as a switch would. Prints "ready" and goes on until its standard input ends. For kernels
+ * without netem. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_ether.h>
@@ -26,8 +28,8 @@
 
 enum {
   PAIRS_MAX = 16,
-  FRAME_BYTES_MAX = 9216,
-  QUEUE_FRAMES = 1024,
+  FRAME_BYTES_MAX = 65536 + 64,
+  QUEUE_FRAMES = 512,
   TAKEN_AT_ONCE_MAX = 64,
   TIMER_SLACK_NS = 1000
 };
@@ -68,15 +70,17 @@ static int open_socket(const char *name) {
   int index = (int)if_nametoindex(name);
   struct sockaddr_ll address = {
       .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = index};
+  int with_header = 1;
   struct packet_mreq all = {.mr_ifindex = index, .mr_type = PACKET_MR_PROMISC};
   if (fd < 0 || index == 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+      setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &with_header, sizeof with_header) != 0 ||
       setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all) != 0)
     fail("cannot listen", name);
   return fd;
 }
 
 static int open_tap(const char *name) {
-  struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+  struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
   int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
   (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
   if (fd < 0 || ioctl(fd, TUNSETIFF, &request) != 0)
