@@ -8,6 +8,8 @@
 #ifndef HF_CORE_EXPR_H
 #define HF_CORE_EXPR_H
 
+#include <string.h>
+
 #include <holdfast/expr.h>
 
 #include "json.h"
