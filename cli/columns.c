@@ -161,6 +161,8 @@ void hf_cli_columns_print(hf_cli *cli, const hf_cli_columns *columns, hf_cli_cel
       hf_cli_table_cell(table, cells[i]);
     break;
   case HF_CLI_CELLS_CSV:
+    if (columns->count == 1 && (cells[0] == NULL || cells[0][0] == '\0'))
+      hf_cli_out_text(cli, "\"\""); /* readers pass over an empty line */
     for (size_t i = 0; i < columns->count; i++)
       hf_cli_csv_field(cli, cells[i], i == 0);
     hf_cli_csv_end(cli);
