@@ -311,8 +311,8 @@ typedef struct hf_list_options {
    * is taken as UTC, here and there. */
   const char *after;
   const char *before;
-  /* NULL: all; must live as long as the cursor. limit counts what matches. Documents that are blobs
-   * are read only where the answer depends on them */
+  /* NULL: all; must live as long as the cursor. limit counts what matches. It is answered from left
+   * to right: a document that is a blob is read only where the answer comes so far */
   const hf_expr *where;
 } hf_list_options;
 
