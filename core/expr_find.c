@@ -98,6 +98,8 @@ static const char *take_value(const search *s, size_t node, const char *p) {
     behind = whole.text + whole.bytes;
   }
   value.bytes = (size_t)(behind - p);
+  if (value.type == HF_JSON_STRING && value.bytes < 2) /* only in a text that was not checked */
+    value.text = NULL;
   s->found[node] = value;
   return behind;
 }

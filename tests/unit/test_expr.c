@@ -467,6 +467,21 @@ START_TEST(values_have_an_order) {
 }
 END_TEST
 
+/* Found by tests/fuzz/fuzz_expr.c: a string that is only its quotation mark. */
+START_TEST(half_a_string) {
+  static const char doc[] = {'{', '"', 'a', '"', ':', '[', '"'};
+  hf_expr *expr = NULL;
+  ck_assert_int_eq(hf_expr_parse("/a/0 < \"x\" or /a/0 == ts", 24, &expr, NULL), HF_OK);
+  hf_line line;
+  memset(&line, 0, sizeof line);
+  line.ts = (hf_piece){"\"2026-01-02\"", 12};
+  line.doc = (hf_piece){doc, sizeof doc};
+  hf_subject subject = {1, &line, NULL, NULL, NULL};
+  ck_assert_int_eq(hf_expr_match_subject(expr, &subject, NULL), 0);
+  hf_expr_free(&expr);
+}
+END_TEST
+
 /* What is no JSON, as a damaged document could be: some answer, no read outside of it. */
 START_TEST(broken_documents) {
   static const char *const texts[] = {"",          "{",        "{\"",         "{\"a",
@@ -507,6 +522,7 @@ int main(void) {
   tcase_add_test(tests, conditions_are_joined);
   tcase_add_test(tests, fields);
   tcase_add_test(tests, values_have_an_order);
+  tcase_add_test(tests, half_a_string);
   tcase_add_test(tests, broken_documents);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
