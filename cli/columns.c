@@ -101,9 +101,14 @@ char *hf_cli_group_text(const char *group) {
   return visible;
 }
 
-/* What a table shows in another way than as its text. 1: *ret_cell is it (NULL: no memory). */
-static int table_cell(const char *name, const hf_record *record, char **ret_cell) {
-  if (strcmp(name, "dims") == 0)
+/* What is shown in another way than as its text. 1: *ret_cell is it. */
+static int other_cell(const char *name, hf_cli_cells how, const hf_record *record,
+                      char **ret_cell) {
+  if (how == HF_CLI_CELLS_CSV && strcmp(name, "dims") == 0 && record->dims_count == 0)
+    *ret_cell = NULL;
+  else if (how != HF_CLI_CELLS_TABLE)
+    return 0;
+  else if (strcmp(name, "dims") == 0)
     *ret_cell = hf_cli_dims_text(record);
   else if (strcmp(name, "group") == 0 && record->group != NULL)
     *ret_cell = hf_cli_group_text(record->group);
@@ -114,30 +119,23 @@ static int table_cell(const char *name, const hf_record *record, char **ret_cell
   return 1;
 }
 
-char *hf_cli_columns_cell(const hf_cli *cli, const hf_cli_columns *columns, size_t column,
-                          hf_cli_cells how, const hf_record *record, int *ret_status) {
-  const hf_field *field = columns->fields[column];
-  const char *name = hf_field_name(field);
-  hf_value value = {0};
+int hf_cli_columns_cells(const hf_cli *cli, const hf_cli_columns *columns, hf_cli_cells how,
+                         const hf_record *record, char **cells) {
+  hf_value values[HF_CLI_TABLE_COLUMNS_MAX];
   hf_error err = HF_ERROR_INIT;
-  char *cell = NULL;
-  *ret_status = HF_CLI_DONE;
-  if (how == HF_CLI_CELLS_TABLE && table_cell(name, record, &cell) == 1) {
-    if (cell == NULL)
-      *ret_status = hf_cli_no_memory(cli);
-    return cell;
+  memset(values, 0, columns->count * sizeof values[0]);
+  int status = hf_field_get_all(columns->fields, columns->count, record, values, &err);
+  for (size_t i = 0; i < columns->count; i++) {
+    cells[i] = NULL;
+    if (status == HF_OK &&
+        other_cell(hf_field_name(columns->fields[i]), how, record, &cells[i]) == 0) {
+      char **wanted = how == HF_CLI_CELLS_JSONL ? &values[i].json : &values[i].text;
+      cells[i] = *wanted;
+      *wanted = NULL;
+    }
+    hf_value_clear(&values[i]);
   }
-  if (how == HF_CLI_CELLS_CSV && strcmp(name, "dims") == 0 && record->dims_count == 0)
-    return NULL;
-  if (hf_field_get(field, record, &value, &err) < 0) {
-    *ret_status = hf_cli_library_error(cli, NULL, &err);
-    return NULL;
-  }
-  char **wanted = how == HF_CLI_CELLS_JSONL ? &value.json : &value.text;
-  cell = *wanted;
-  *wanted = NULL;
-  hf_value_clear(&value);
-  return cell;
+  return status == HF_OK ? HF_CLI_DONE : hf_cli_library_error(cli, NULL, &err);
 }
 
 static void print_json(hf_cli *cli, const hf_cli_columns *columns, char *const *cells) {

@@ -20,11 +20,12 @@ int hf_cli_columns_parse(const hf_cli *cli, const char *place, const char *text,
                          hf_cli_columns *ret_columns);
 void hf_cli_columns_free(hf_cli_columns *columns);
 
-/* A cell: for jsonl the value as JSON, else as people read it. NULL: it is absent, or *ret_status
- * is an exit status. The caller frees. */
 typedef enum hf_cli_cells { HF_CLI_CELLS_TABLE, HF_CLI_CELLS_JSONL, HF_CLI_CELLS_CSV } hf_cli_cells;
-char *hf_cli_columns_cell(const hf_cli *cli, const hf_cli_columns *columns, size_t column,
-                          hf_cli_cells how, const hf_record *record, int *ret_status);
+
+/* A record's cells, columns->count of them: for jsonl the values as JSON, else as people read them;
+ * NULL: absent. The caller frees each. Answers an exit status. */
+int hf_cli_columns_cells(const hf_cli *cli, const hf_cli_columns *columns, hf_cli_cells how,
+                         const hf_record *record, char **cells);
 
 /* Prints a row of such cells, and frees them. table NULL unless it is one. */
 void hf_cli_columns_print(hf_cli *cli, const hf_cli_columns *columns, hf_cli_cells how,

@@ -76,8 +76,7 @@ static int take_record(hf_cli *cli, hf_cli_layout *layout, hf_cli_table *table,
     if (wants != 1)
       return wants == 0 ? HF_CLI_DONE : status;
   }
-  for (size_t i = 0; i < layout->columns.count && status == HF_CLI_DONE; i++)
-    cells[i] = hf_cli_columns_cell(cli, &layout->columns, i, layout->how, record, &status);
+  status = hf_cli_columns_cells(cli, &layout->columns, layout->how, record, cells);
   if (status != HF_CLI_DONE)
     hf_cli_columns_drop(&layout->columns, cells);
   else if (layout->sort != NULL)

@@ -158,21 +158,35 @@ static int find_in_document(const hf_field *field, const hf_subject *subject, hf
   return HF_OK;
 }
 
+/* 1, 0 or negative. */
+static int get(const hf_field *field, const hf_subject *subject, hf_value *ret_value,
+               hf_error *reterr) {
+  hf_found found;
+  hf_value_clear(ret_value);
+  int status = field->place.kind == HF_OPERAND_POINTER
+                   ? find_in_document(field, subject, &found, reterr)
+                   : hf_expr_member_of(&field->expr, &field->place, subject, &found, reterr);
+  if (status != HF_OK)
+    return status;
+  return found.value.text == NULL ? 0 : make_value(&found, ret_value, reterr);
+}
+
 int hf_field_get(const hf_field *field, const hf_record *record, hf_value *ret_value,
                  hf_error *reterr) {
   hf_line line;
   hf_subject subject;
-  hf_found found;
-  hf_value_clear(ret_value);
   int status = hf_subject_of_record(record, &line, &subject, reterr);
-  if (status != HF_OK)
-    return status;
-  status = field->place.kind == HF_OPERAND_POINTER
-               ? find_in_document(field, &subject, &found, reterr)
-               : hf_expr_member_of(&field->expr, &field->place, &subject, &found, reterr);
-  if (status != HF_OK)
-    return status;
-  return found.value.text == NULL ? 0 : make_value(&found, ret_value, reterr);
+  return status == HF_OK ? get(field, &subject, ret_value, reterr) : status;
+}
+
+int hf_field_get_all(hf_field *const *fields, size_t count, const hf_record *record,
+                     hf_value *values, hf_error *reterr) {
+  hf_line line;
+  hf_subject subject;
+  int status = hf_subject_of_record(record, &line, &subject, reterr);
+  for (size_t i = 0; i < count && status >= 0; i++)
+    status = get(fields[i], &subject, &values[i], reterr);
+  return status < 0 ? status : HF_OK;
 }
 
 /* ---- order ---- */

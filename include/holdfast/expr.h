@@ -125,6 +125,11 @@ typedef struct hf_value {
 HF_API int hf_field_get(const hf_field *field, const struct hf_record *record, hf_value *ret_value,
                         hf_error *reterr);
 
+/* The same for `count` fields at once, which is quicker: values[i] becomes that of fields[i].
+ * HF_OK, or negative; the caller clears all of them then, too. */
+HF_API int hf_field_get_all(hf_field *const *fields, size_t count, const struct hf_record *record,
+                            hf_value *values, hf_error *reterr);
+
 /* Frees what it holds, and makes it an absent one. */
 HF_API void hf_value_clear(hf_value *value);
 

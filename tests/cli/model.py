@@ -21,10 +21,11 @@ NAMES = ("n", "auc", "s", "o", "list", "a b", "a/b", "m~n", "", "0", "1", "ä", 
 NUMBERS = ("0", "-0", "0.0", "1", "1.0", "1e0", "10E-1", "0.1", "0.10", "1e-1", "0.7", "0.70000000000000001", "7e-1",
            "100", "1e2", "1E+2", "-3", "-3.5", "9007199254740992", "9007199254740993", "9007199254740993.0", "1e400",
            "1e401", "-1e400", "1e-400", "123456789012345678901234567890", "0.1000000000000000055511151231257827")
-STRINGS = ("", "a", "abc", "ABC", "b", "0.7", "1", "true", "tab\there", 'quote "', "back\\slash", "ünïcode", "😀", "\ufffd",
-           "final", "2026-01-02T03:04:05Z", "2026-01-02 04:00:00+01:00")
-TIMES = ("2026-01-02T03:04:05Z", "2026-01-02 03:04:05", "2026-01-02T03:04:05.000001+00:00", "2026-01-02T04:04:05+01:00",
-         "2026-01-01T22:04:05-05:00", "2026-01-02", "2026-01-02T03:04", "2025-12-31T23:59:59.999999", "2027-05-05T00:00:00Z")
+STRINGS = ("", "a", "abc", "ABC", "b", "0.7", "1", "true", "tab\there", 'quote "', "back\\slash", "ünïcode", "😀",
+           "\ufffd", "final", "2026-01-02T03:04:05Z", "2026-01-02 04:00:00+01:00")
+TIMES = ("2026-01-02T03:04:05Z", "2026-01-02 03:04:05", "2026-01-02T03:04:05.000001+00:00",
+         "2026-01-02T04:04:05+01:00", "2026-01-01T22:04:05-05:00", "2026-01-02", "2026-01-02T03:04",
+         "2025-12-31T23:59:59.999999", "2027-05-05T00:00:00Z")
 MEMBERS = ("seq", "run_id", "stage", "group", "host", "size", "current", "op", "dims.view", 'dims."a b"', "dims.t")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
@@ -217,13 +218,14 @@ class Model:
             dims = {name: rng.choice(values) for name, values in DIMS.items() if rng.random() < 0.2}
             ts = rng.choice((None, *TIMES))
             doc = self.document()
-            record = Record(len(self.records) + 1, rng.choice(RUNS), rng.choice(STAGES), dims, rng.choice(GROUPS), ts, doc,
-                            text_of(doc))
+            record = Record(len(self.records) + 1, rng.choice(RUNS), rng.choice(STAGES), dims, rng.choice(GROUPS), ts,
+                            doc, text_of(doc))
             before = newest.get(record.key)
             if before is not None and rng.random() < 0.1:  # the same again
                 record.group, record.doc, record.doc_text = before.group, before.doc, before.doc_text
             group = {} if record.group is None else {"group": record.group}
-            head = json.dumps({"run_id": record.run_id, "stage": record.stage, "dims": dims, **group, "timestamp": ts or ""})
+            key = {"run_id": record.run_id, "stage": record.stage, "dims": dims}
+            head = json.dumps({**key, **group, "timestamp": ts or ""})
             self.lines.append(f'{head[:-1]},"doc":{record.doc_text}}}\n')
             if before is None or (before.group, before.doc_text) != (record.group, record.doc_text):
                 newest[record.key] = record

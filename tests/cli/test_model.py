@@ -109,7 +109,8 @@ class Questions:
         for name, value in chosen.items():
             args += [f"--{name}", "=".join(value) if name == "dim" else str(value)]
         tests = {
-            "run-id": lambda r, v: r.run_id == v, "stage": lambda r, v: r.stage == v, "group": lambda r, v: r.group == v,
+            "run-id": lambda r, v: r.run_id == v, "stage": lambda r, v: r.stage == v,
+            "group": lambda r, v: r.group == v,
             "dim": lambda r, v: r.dims.get(v[0]) == v[1], "host": lambda r, v: r.host == v,
             "since": lambda r, v: r.seq >= v, "after": lambda r, v: instant(r.time) >= instant(v),
             "before": lambda r, v: instant(r.time) < instant(v),
@@ -129,8 +130,10 @@ class Questions:
 
     def ask_columns(self):
         for _ in self.questions("columns"):
-            places = {place.name: place for place in (self.model.some_place() for _ in range(self.rng.randrange(1, 5)))}
-            args = ["list", "--columns", ",".join(place.text for place in places.values()), "--limit", "50", "--format"]
+            chosen = [self.model.some_place() for _ in range(self.rng.randrange(1, 5))]
+            places = {place.name: place for place in chosen}
+            names = ",".join(place.text for place in places.values())
+            args = ["list", "--columns", names, "--limit", "50", "--format"]
             records = self.model.current()[:50]
             lines = self.run_ok(*args, "jsonl").out.splitlines()
             for line, record in zip(lines, records, strict=True):
@@ -138,8 +141,8 @@ class Questions:
                 self.assertEqual(list(shown), list(places))
                 for name, place in places.items():
                     value = place.of(record)
-                    wanted = "null" if value is ABSENT else text_of(value)
-                    self.assertEqual(shown[name], json.loads(wanted, parse_float=str, parse_int=str), (name, record.seq))
+                    wanted = json.loads("null" if value is ABSENT else text_of(value), parse_float=str, parse_int=str)
+                    self.assertEqual(shown[name], wanted, (name, record.seq))
             text = self.run_ok(*args, "csv").out_bytes.decode()
             rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
             self.assertEqual(rows[0], list(places))
@@ -173,8 +176,8 @@ class Questions:
                 args += ["--where", expression.text]
             wanted = [
                 {"group": group[0].group, "stage": group[0].stage, "dims": group[0].dims, "count": len(group),
-                 "runs": len({record.run_id for record in group}), "first_seq": group[0].seq, "first_time": group[0].time,
-                 "last_seq": group[-1].seq, "last_time": group[-1].time}
+                 "runs": len({record.run_id for record in group}), "first_seq": group[0].seq,
+                 "first_time": group[0].time, "last_seq": group[-1].seq, "last_time": group[-1].time}
                 for group in self.model.groups(records)
             ]
             shown = self.run_ok("groups", "--json", *args).jsonl

@@ -105,7 +105,8 @@ class Terminal(Case):
 
     def test_chosen_columns_fit(self):
         for i in range(3):
-            self.save("run-" + "x" * 60 + str(i), "stage", {"outputs": {"metrics": {"auc": 0.123456789 + i, "loss": i}}, "s": "宽" * 50})
+            metrics = {"auc": 0.123456789 + i, "loss": i}
+            self.save("run-" + "x" * 60 + str(i), "stage", {"outputs": {"metrics": metrics}, "s": "宽" * 50})
         columns = "seq,run_id,/outputs/metrics/auc,/outputs/metrics/loss,/s,ts,host"
         for wide in (80, 100, 0):
             status, shown, _ = self.on_terminal("list", "--columns", columns, columns=wide)

@@ -16,7 +16,8 @@ class Where(Case):
         super().setUp()
         self.save("a", "s", '{"n":0.10,"o":{"x":1}}', "--group", "g", "--timestamp", "2026-01-02T03:04:05Z")
         self.save("b", "s", '{"n":2,"o":{"x":"1"},"a b":true}', "--dim", "v=x", "--timestamp", "2026-01-02T03:04:05")
-        self.save("b", "t", '{"n":3e400,"big":"' + "x" * BIG + '","z":null}', "--timestamp", "2026-01-02T03:04:05-01:00")
+        big = '{"n":3e400,"big":"' + "x" * BIG + '","z":null}'
+        self.save("b", "t", big, "--timestamp", "2026-01-02T03:04:05-01:00")
         self.save("a", "s", '{"n":"0.1","o":[]}', "--group", "g", "--timestamp", "2026-01-03")
 
     def seqs(self, *args):
@@ -87,7 +88,8 @@ class Where(Case):
 
     def test_errors_point_at_their_place(self):
         for bad, column, says in (
-            ("", 1, "ends"), ("/n >", 5, "ends"), ("/n = 2", 4, "=="), ("n == 2", 1, "found n"), ("/n == x", 7, "quotation"),
+            ("", 1, "ends"), ("/n >", 5, "ends"), ("/n = 2", 4, "=="), ("n == 2", 1, "found n"),
+            ("/n == x", 7, "quotation"),
             ("(/n == 2", 9, "parenthesis"), ("/n == 2)", 8, "closes none"), ('/n == "x', 7, "closing quotation mark"),
             ("/größe == ö", 11, "found ö"), ("/n == 2\n/n", 9, "and"), ("(" * 101 + "/n", 101, "parentheses"),
             ('time > "soon"', 8, "timestamp"),
@@ -144,7 +146,8 @@ class Where(Case):
 
 class Sorting(Case):
     def test_many(self):
-        lines = "".join(json.dumps({"run_id": f"r{i}", "stage": "s", "doc": {"v": i * 7919 % 10007}}) + "\n" for i in range(5000))
+        lines = "".join(json.dumps({"run_id": f"r{i}", "stage": "s", "doc": {"v": i * 7919 % 10007}}) + "\n"
+                        for i in range(5000))
         self.run_ok("save", "--batch", "-", input=lines)
         values = sorted((i * 7919 % 10007, i + 1) for i in range(5000))
         for limit in (1, 7, 1023, 2000):
@@ -195,8 +198,8 @@ class Groups(Case):
         self.run_bad(USAGE, "groups", "--json", "--format", "csv")
 
     def test_many_groups(self):
-        lines = "".join(json.dumps({"run_id": f"r{i % 70}", "stage": "m", "group": f"g{i % 1100}", "doc": {"i": i}}) + "\n"
-                        for i in range(3300))
+        keys = ({"run_id": f"r{i % 70}", "stage": "m", "group": f"g{i % 1100}"} for i in range(3300))
+        lines = "".join(json.dumps({**key, "doc": {"i": i}}) + "\n" for i, key in enumerate(keys))
         self.run_ok("save", "--batch", "-", input=lines)
         shown = self.run_ok("groups", "--stage", "m", "--json").jsonl
         self.assertEqual(len(shown), 1100)
