@@ -25,6 +25,9 @@ char *hf_cli_visible(const char *text, size_t bytes, size_t *ret_columns);
  * columns it now takes. */
 size_t hf_cli_cut_columns(char *text, size_t columns);
 
+/* The same with the end kept, and the ellipsis before it. */
+size_t hf_cli_cut_front(char *text, size_t columns);
+
 /* How many single changes (one character inserted, removed, replaced, or two swapped) turn one name
  * into the other. */
 size_t hf_cli_distance(const char *a, const char *b);

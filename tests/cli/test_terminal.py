@@ -103,6 +103,22 @@ class Terminal(Case):
         self.assertIn("long" * 30, wide)
         self.assertNotIn("…", wide)
 
+    def test_chosen_columns_fit(self):
+        for i in range(3):
+            metrics = {"auc": 0.123456789 + i, "loss": i}
+            self.save("run-" + "x" * 60 + str(i), "stage", {"outputs": {"metrics": metrics}, "s": "宽" * 50})
+        columns = "seq,run_id,/outputs/metrics/auc,/outputs/metrics/loss,/s,ts,host"
+        for wide in (80, 100, 0):
+            status, shown, _ = self.on_terminal("list", "--columns", columns, columns=wide)
+            self.assertEqual(status, DONE)
+            lines = shown.replace("\r\n", "\n").splitlines()
+            self.assertEqual(len(lines), 4)
+            for line in lines:
+                self.assertLessEqual(self.columns(line), wide or 80, line)
+            self.assertRegex(lines[0], r"…\S*auc")  # of a long pointer the end is shown
+        status, shown, _ = self.on_terminal("groups")
+        self.assertEqual(shown, "group  stage  dims  count  runs  first  last  last_time\r\n")
+
     def held(self):
         self.save("before", "s", {})
         lock = open(os.path.join(self.store, "lock"), "rb+")

@@ -59,6 +59,8 @@ TESTS = {
     "INDEX_HIT_UNCHECKED": ["fault_index", "--case", "collide"],
     "JUDGE_HIT_UNCHECKED": ["fault_index", "--case", "collide"],
     "WALK_HIT_UNCHECKED": ["fault_index", "--case", "collide"],
+    "WINDOW_UNCHECKED": ["fault_list", "--case", "flipped"],
+    "COMPARE_AS_DOUBLES": ["fault_list", "--case", "numbers"],
     "PREV_HIT_UNCHECKED": ["fault_index", "--case", "collide"],
     "CURRENT_BY_ONE_HASH": ["fault_index", "--case", "collide"],
     "INDEX_MERGE_DROPS_NEWEST": ["fault_index", "--case", "merge"],
