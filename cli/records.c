@@ -145,9 +145,9 @@ static void table_row(hf_cli *cli, const record_table *to, const hf_record *reco
       [COLUMN_GROUP] = group,
       [COLUMN_TS] = record->ts,
       [COLUMN_AT] = record->at,
-      [COLUMN_CURRENT] = record->run_id == NULL ? ""
-                         : record->is_current   ? "yes"
-                                                : "no",
+      [COLUMN_CURRENT] = strcmp(record->op, "save") != 0 ? ""
+                         : record->is_current            ? "yes"
+                                                         : "no",
   };
   for (size_t i = 0; i < COLUMNS_COUNT; i++)
     if (to->wanted[i])

@@ -125,7 +125,8 @@ HF_API int hf_baseline_set(hf_store *store, uint64_t seq, const hf_baseline_opti
 
 /* Makes the best of the comparable runs that were saved after the baseline's record the baseline,
  * if it is better than the baseline. metric NULL: those of the baseline. 1: made. 0: none is
- * better; *ret_baseline is the one in force. options and ret_counts may be NULL.
+ * better; *ret_baseline is the one in force. ret_counts (of those that were saved since) is written
+ * with both. options and ret_counts may be NULL.
  * Errors: HF_ENOTFOUND (there is no baseline; or it has no metric, and none was given),
  * HF_ECONFLICT (it has another metric or goal), those of hf_save. */
 HF_API int hf_baseline_update(hf_store *store, const hf_comparable *of,
@@ -158,8 +159,8 @@ typedef struct hf_check_options {
   /* NULL: the baseline's metric and goal. Given: the values of both documents there */
   const char *metric;
   hf_goal goal;
-  /* how much worse it may be: a decimal number, as "0.01"; as a part of the baseline's magnitude in
-   * percent, as "2.5". NULL or "0": not at all. One of them alone may be given. Exact */
+  /* how much worse it may be, as a decimal number: "0.01"; in percent of the baseline's magnitude:
+   * "2.5". NULL or "0": not at all. Of both the larger one counts. Exact; at most 64 characters */
   const char *tolerance;
   const char *tolerance_percent;
 } hf_check_options;
