@@ -30,7 +30,7 @@ static int take_tolerance(const char *what, const char *text, hf_json *ret_numbe
       bytes <= TOLERANCE_BYTES_MAX && hf_json_check(text, bytes, 0, 1, NULL, NULL, NULL) == HF_OK;
   if (is_number)
     *ret_number = hf_json_value(text, bytes);
-  if (!is_number || ret_number->type != HF_JSON_NUMBER ||
+  if (!is_number || ret_number->type != HF_JSON_NUMBER || ret_number->bytes != bytes ||
       hf_json_number_compare(ret_number, &zero) < 0)
     return hf_err(reterr, HF_EINVAL, what,
                   "\"%.64s\" is no number of 0 or more (at most %d characters); write it as 0.01",
