@@ -71,6 +71,18 @@ static int judge_and_commit(hf_store *store, hf_attempt *attempt, hf_error *rete
   return attempt->status == HF_OK ? attempt->saved.created : attempt->status;
 }
 
+/* It is made, and cannot be told: an error would say that it is not. */
+static int say_unread(const hf_attempt *attempt, hf_error *error) {
+  hf_error why = *error;
+  (void)hf_err(error, HF_EUNSURE, why.place,
+               "the baseline is made, and could not be read again, ask with: holdfast resolve %s "
+               "(%s)",
+               attempt->id_text, why.message);
+  error->sys_errno = why.sys_errno;
+  memcpy(error->id, attempt->id_text, sizeof error->id);
+  return HF_EUNSURE;
+}
+
 /* What all of them do, once the choice says what is asked. */
 static int make(hf_store *store, hf_choice *choice, const hf_baseline_options *options,
                 hf_baseline **ret_baseline, hf_error *reterr) {
@@ -90,11 +102,12 @@ static int make(hf_store *store, hf_choice *choice, const hf_baseline_options *o
   if (made == HF_OK)
     made = judge_and_commit(store, &attempt, &error);
   uint64_t seq = attempt.saved.seq;
-  hf_attempt_free(&attempt);
   if (made >= 0 && seq != 0) {
     status = read_answer(store, seq, ret_baseline, &error);
-    made = status == HF_OK ? made : status;
+    if (status != HF_OK)
+      made = made == 1 ? say_unread(&attempt, &error) : status;
   }
+  hf_attempt_free(&attempt);
   if (made < 0 && error.code != HF_EINVAL && error.code != HF_ELIMIT)
     hf_store_name_in_error(store, &error);
   if (made < 0 && reterr != NULL)

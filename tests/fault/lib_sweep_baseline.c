@@ -54,6 +54,13 @@ int sweep_run_establish(sweep_case *one, hf_error *reterr) {
   return take(one, made, &baseline);
 }
 
+int sweep_run_establish_again(sweep_case *one, hf_error *reterr) {
+  int made = sweep_run_establish(one, reterr);
+  FAULT_CHECK(made != 1, "a second baseline is made");
+  one->got = made == 0 ? 1 : made;
+  return one->got;
+}
+
 int sweep_run_get_baseline(sweep_case *one, hf_error *reterr) {
   hf_comparable of = peers();
   hf_baseline *baseline = NULL;

@@ -126,7 +126,8 @@ void sweep_check_end(sweep_case *one) {
   check_further(one, &log);
   for (size_t i = 0; i < log.count; i++)
     FAULT_CHECK(strcmp(log.records[i].op, "save") == 0 || strcmp(log.records[i].op, "end") == 0 ||
-                    strcmp(log.records[i].op, "mode") == 0,
+                    strcmp(log.records[i].op, "mode") == 0 ||
+                    strcmp(log.records[i].op, "baseline") == 0,
                 "seq %zu is of op %s", i + 1, log.records[i].op);
   fault_log_free(&log);
   fault_verify(one->path);

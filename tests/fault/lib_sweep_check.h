@@ -34,6 +34,7 @@ void sweep_check_end(sweep_case *one);
 void sweep_prepare_peers(sweep_case *one); /* one->store is open, and has saved "warm" */
 void sweep_prepare_baseline(sweep_case *one);
 int sweep_run_establish(sweep_case *one, hf_error *reterr);
+int sweep_run_establish_again(sweep_case *one, hf_error *reterr);
 int sweep_run_get_baseline(sweep_case *one, hf_error *reterr);
 int sweep_run_check_baseline(sweep_case *one, hf_error *reterr);
 void sweep_check_baseline(sweep_case *one, int status, const hf_error *error);

@@ -247,7 +247,7 @@ const sweep_op sweep_ops[] = {
     {"resolve, ended", "base", 0, 0, prepare_open, run_resolve_ended, sweep_check_resolve},
     {"locker set", "base", 0, 1, prepare_open, run_set_locker, sweep_check_locker},
     {"baseline establish", "base", 0, 1, prepare_peers, sweep_run_establish, sweep_check_baseline},
-    {"baseline establish, there is one", "base", 0, 0, prepare_baseline, sweep_run_establish,
+    {"baseline establish, there is one", "base", 0, 0, prepare_baseline, sweep_run_establish_again,
      sweep_check_found},
     {"baseline get", "base", 0, 0, prepare_baseline, sweep_run_get_baseline, sweep_check_found},
     {"baseline check", "base", 0, 0, prepare_baseline, sweep_run_check_baseline, sweep_check_found},
