@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <holdfast/baseline.h>
+
 #include "lib_disk.h"
 #include "lib_power.h"
 
@@ -213,6 +215,30 @@ static void change_locker(hf_store *store, const char *scheme, const char *mode)
   look();
 }
 
+/* A baseline that was answered is there after each later cut, though nobody has read it since. */
+static void choose(hf_store *store, int by_hand) {
+  hf_error error = HF_ERROR_INIT;
+  hf_record *record = NULL;
+  hf_baseline *one = NULL;
+  uint64_t first = work.run->promises[0].seq;
+  fault_must(hf_get_seq(store, first, &record, &error), &error, "hf_get_seq");
+  hf_comparable of = {.group = record->group, .stage = record->stage};
+  hf_baseline_options options = {
+      .metric = "/number", .goal = HF_GOAL_MAX, .min_runs = 2, .timeout_ms = -1};
+  int made = by_hand ? hf_baseline_set(store, first, &options, &one, &error)
+                     : hf_baseline_establish(store, &of, &options, &one, NULL, &error);
+  size_t position = disk_position();
+  fault_must(made, &error, "a baseline");
+  FAULT_CHECK(made == 1, "there was a baseline already");
+  hf_record_free(&record);
+  fault_must(hf_get_seq(store, one->seq, &record, &error), &error, "hf_get_seq");
+  FAULT_CHECK(work.run->shown_count < POWER_SHOWN_MAX, "too much was shown");
+  work.run->shown[work.run->shown_count++] =
+      (power_shown){position, one->seq, fault_hash(record->line, record->line_bytes)};
+  hf_baseline_free(&one);
+  hf_record_free(&record);
+}
+
 /* Where tiles are small, packing is at work all the time. */
 static void pack_small(void) {
   hf_error error = HF_ERROR_INIT;
@@ -245,6 +271,8 @@ static void do_all(int nested) {
   save_by_threads();
   pack_small();
   save_with_id();
+  choose(work.first, 0);
+  choose(work.second, 1);
   int is_none = strcmp(work.run->mode->locker, "none") == 0;
   change_locker(work.second, is_none ? "flock" : "none", NULL);
   save(work.first, "behind", 160, 40); /* its handle follows */

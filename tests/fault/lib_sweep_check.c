@@ -85,7 +85,7 @@ static void save_further(sweep_case *one, hf_store *store, unsigned number) {
 }
 
 /* The handle and another one go on, in either order; the store stays right. */
-static void go_on(sweep_case *one) {
+void sweep_go_on(sweep_case *one) {
   hf_store *other = sweep_open(one);
   if (one->store != NULL)
     save_further(one, one->store, 0);
@@ -116,7 +116,7 @@ static void check_further(const sweep_case *one, const fault_log *log) {
   }
 }
 
-static void check_at_the_end(sweep_case *one) {
+void sweep_check_end(sweep_case *one) {
   fault_log log;
   hf_store *store = sweep_open(one);
   fault_log_read(store, &log);
@@ -126,7 +126,8 @@ static void check_at_the_end(sweep_case *one) {
   check_further(one, &log);
   for (size_t i = 0; i < log.count; i++)
     FAULT_CHECK(strcmp(log.records[i].op, "save") == 0 || strcmp(log.records[i].op, "end") == 0 ||
-                    strcmp(log.records[i].op, "mode") == 0,
+                    strcmp(log.records[i].op, "mode") == 0 ||
+                    strcmp(log.records[i].op, "baseline") == 0,
                 "seq %zu is of op %s", i + 1, log.records[i].op);
   fault_log_free(&log);
   fault_verify(one->path);
@@ -140,8 +141,8 @@ void sweep_check_saves(sweep_case *one, int status, const hf_error *error) {
   hf_store *other = sweep_open(one);
   check_all(one, other, "at once");
   hf_close(&other);
-  go_on(one);
-  check_at_the_end(one);
+  sweep_go_on(one);
+  sweep_check_end(one);
 }
 
 /* ---- others ---- */
@@ -156,8 +157,8 @@ void sweep_check_init(sweep_case *one, int status, const hf_error *error) {
                 hf_status_name(second));
   else if (second != HF_EEXIST)
     fault_must(second, &again, "a second hf_init");
-  go_on(one);
-  check_at_the_end(one);
+  sweep_go_on(one);
+  sweep_check_end(one);
 }
 
 void sweep_check_works(sweep_case *one, int status, const hf_error *error) {
@@ -165,8 +166,8 @@ void sweep_check_works(sweep_case *one, int status, const hf_error *error) {
               error->message);
   if (one->mode == SWEEP_SHARED && one->store != NULL)
     fault_make_shared(one->store);
-  go_on(one);
-  check_at_the_end(one);
+  sweep_go_on(one);
+  sweep_check_end(one);
 }
 
 /* A repair that says that it has repaired all leaves a store that works; another one leaves a store
@@ -178,7 +179,7 @@ void sweep_check_repaired(sweep_case *one, int status, const hf_error *error) {
   (void)status, (void)error;
   if (!one->got)
     fault_must(hf_verify(one->path, &options, &report, &again), &again, "a second repair");
-  go_on(one);
+  sweep_go_on(one);
   fault_verify(one->path);
   hf_store *store = sweep_open(one);
   uint64_t head = 0;
@@ -201,7 +202,7 @@ void sweep_check_locker(sweep_case *one, int status, const hf_error *error) {
   hf_error again = HF_ERROR_INIT;
   hf_locker_choice choice;
   FAULT_CHECK(status != 0, "it was flock, and locker set none answers that it is none already");
-  go_on(one);
+  sweep_go_on(one);
   hf_store *store = sweep_open(one);
   fault_must(hf_get_locker(store, &choice, &again), &again, "hf_get_locker");
   if (status == HF_EUNSURE) {
@@ -215,7 +216,7 @@ void sweep_check_locker(sweep_case *one, int status, const hf_error *error) {
                 "locker set answered %d (seq %llu), and the locker is %s since seq %llu", status,
                 (unsigned long long)one->seq, choice.scheme, (unsigned long long)choice.seq);
   hf_close(&store);
-  check_at_the_end(one);
+  sweep_check_end(one);
 }
 
 /* Something that is there was looked for: found, or an error; never "there is none", never
@@ -236,8 +237,8 @@ void sweep_check_found(sweep_case *one, int status, const hf_error *error) {
     fault_log_free(&log);
     hf_close(&store);
   }
-  go_on(one);
-  check_at_the_end(one);
+  sweep_go_on(one);
+  sweep_check_end(one);
 }
 
 void sweep_check_resolve(sweep_case *one, int status, const hf_error *error) {
@@ -247,7 +248,7 @@ void sweep_check_resolve(sweep_case *one, int status, const hf_error *error) {
                                                                   : SWEEP_ID_NEW;
   (void)error;
   FAULT_CHECK(status < 0 || status == is_known, "resolve of %s answered %d", id, status);
-  go_on(one);
+  sweep_go_on(one);
   hf_store *store = sweep_open(one);
   fault_log log;
   fault_log_read(store, &log);
@@ -261,7 +262,7 @@ void sweep_check_resolve(sweep_case *one, int status, const hf_error *error) {
     FAULT_CHECK(fault_log_find_end(&log, id) != NULL, "resolve said never, and no record says so");
   fault_log_free(&log);
   hf_close(&store);
-  check_at_the_end(one);
+  sweep_check_end(one);
 }
 
 /* A second import brings what is missing, and nothing twice. */
@@ -299,18 +300,18 @@ void sweep_check_import(sweep_case *one, int status, const hf_error *error) {
   FAULT_CHECK(next == SWEEP_INDEX_ENTRIES + 1, "%d of %d are there", next - 1, SWEEP_INDEX_ENTRIES);
   fault_log_free(&log);
   hf_close(&other);
-  go_on(one);
-  check_at_the_end(one);
+  sweep_go_on(one);
+  sweep_check_end(one);
 }
 
 void sweep_check_pack(sweep_case *one, int status, const hf_error *error) {
   FAULT_CHECK(status != HF_EDAMAGED, "%s", error->message);
-  go_on(one);
+  sweep_go_on(one);
   hf_store *store = sweep_open(one);
   hf_error again = HF_ERROR_INIT;
   uint64_t packed = 0;
   fault_must(fault_pack(store, &packed, &again), &again, "a second hf_pack");
   FAULT_CHECK(packed == 0 || status < 0 || one->seq == 0, "the tile was packed twice");
   hf_close(&store);
-  check_at_the_end(one);
+  sweep_check_end(one);
 }

@@ -25,6 +25,20 @@ int sweep_pack(sweep_case *one, hf_error *reterr);
 void sweep_make_index(void);
 void sweep_index_path(char path[FAULT_PATH_BYTES]);
 
+/* The handle and another one go on; at the end the store is right. For the checks below. */
+void sweep_go_on(sweep_case *one);
+void sweep_check_end(sweep_case *one);
+
+/* ---- lib_sweep_baseline.c ---- */
+
+void sweep_prepare_peers(sweep_case *one); /* one->store is open, and has saved "warm" */
+void sweep_prepare_baseline(sweep_case *one);
+int sweep_run_establish(sweep_case *one, hf_error *reterr);
+int sweep_run_establish_again(sweep_case *one, hf_error *reterr);
+int sweep_run_get_baseline(sweep_case *one, hf_error *reterr);
+int sweep_run_check_baseline(sweep_case *one, hf_error *reterr);
+void sweep_check_baseline(sweep_case *one, int status, const hf_error *error);
+
 void sweep_check_saves(sweep_case *one, int status, const hf_error *error);
 void sweep_check_init(sweep_case *one, int status, const hf_error *error);
 void sweep_check_works(sweep_case *one, int status, const hf_error *error);

@@ -215,6 +215,16 @@ int sweep_pack(sweep_case *one, hf_error *reterr) {
   return fault_pack(one->store, &one->seq, reterr);
 }
 
+static void prepare_peers(sweep_case *one) {
+  prepare_warm(one);
+  sweep_prepare_peers(one);
+}
+
+static void prepare_baseline(sweep_case *one) {
+  prepare_warm(one);
+  sweep_prepare_baseline(one);
+}
+
 const sweep_op sweep_ops[] = {
     {"init", NULL, 0, 1, NULL, run_init, sweep_check_init},
     {"open", "base", 0, 0, NULL, run_open, sweep_check_works},
@@ -236,6 +246,11 @@ const sweep_op sweep_ops[] = {
     {"resolve, saved", "beyond", 0, 0, prepare_open, run_resolve_known, sweep_check_resolve},
     {"resolve, ended", "base", 0, 0, prepare_open, run_resolve_ended, sweep_check_resolve},
     {"locker set", "base", 0, 1, prepare_open, run_set_locker, sweep_check_locker},
+    {"baseline establish", "base", 0, 1, prepare_peers, sweep_run_establish, sweep_check_baseline},
+    {"baseline establish, there is one", "base", 0, 0, prepare_baseline, sweep_run_establish_again,
+     sweep_check_found},
+    {"baseline get", "base", 0, 0, prepare_baseline, sweep_run_get_baseline, sweep_check_found},
+    {"baseline check", "base", 0, 0, prepare_baseline, sweep_run_check_baseline, sweep_check_found},
     {"import", "base", 0, 1, prepare_open, run_import, sweep_check_import},
     {"verify --repair", "base", 0, 1, NULL, run_repair, sweep_check_works},
     {"verify --repair of a damaged store", "damaged", 0, 1, NULL, run_repair, sweep_check_repaired},

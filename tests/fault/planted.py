@@ -70,6 +70,12 @@ TESTS = {
     "INDEX_MARK_OVER_GAP": ["fault_index", "--case", "forgotten"],
     "INDEX_FORGET_ONCE": ["fault_index", "--case", "forgotten"],
     "INDEX_MARK_BLIND": ["fault_index", "--case", "forgotten"],
+    "BASELINE_JUDGED_BEFORE": ["fault_baseline", "--case", "between"],
+    "BASELINE_STALE_CHOICE": ["fault_baseline", "--case", "between"],
+    "BASELINE_OLD_REVISION": ["fault_baseline", "--case", "revisions"],
+    "BASELINE_AS_DOUBLE": ["fault_baseline", "--case", "exact"],
+    "BASELINE_HIT_UNCHECKED": ["fault_baseline", "--case", "collide"],
+    "BASELINE_OWN": ["fault_baseline", "--case", "own"],
     "INDEX_NOT_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
