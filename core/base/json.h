@@ -77,6 +77,18 @@ int hf_json_string_equals(const hf_json *string, const char *bytes, size_t count
 /* A number without fraction and exponent that fits. 0 or -1. */
 int hf_json_uint64(const hf_json *number, uint64_t *ret_value);
 
+/* By value and exactly: -1, 0, 1 for a < b, a equal to b, a > b (1e400 < 1e401; 0.10 is 1e-1; -0 is
+ * 0). */
+int hf_json_number_compare(const hf_json *a, const hf_json *b);
+
+/* Appends a - b, exactly, in the canonical form. 1; 0: it has more than 1,024 digits (nothing is
+ * appended); HF_ENOMEM. */
+int hf_json_number_subtract(const hf_json *a, const hf_json *b, hf_buf *out);
+
+/* The nearest double, for percents and pictures; the largest where it is larger than that. Never
+ * NaN. 0 where memory is out. */
+double hf_json_number_double(const hf_json *number);
+
 /* Appends "text" as a JSON string with quotation marks: escapes ", \ and control characters, keeps
  * everything else. The bytes must be well-formed UTF-8. */
 int hf_json_add_string(hf_buf *out, const char *bytes, size_t count);

@@ -1,4 +1,6 @@
 /* Numbers in their canonical form, by their digits: a number never becomes a double. */
+#include "json_number.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,23 +10,8 @@
 
 enum {
   POINT_MAX = 21, /* ECMAScript: up to 21 digits before the point without an exponent ... */
-  POINT_MIN = -6, /* ... and up to 6 zeros behind it */
-  EXPONENT_DIGITS_MAX = 17 /* more do not fit safely into an int64_t; they are counted as text */
+  POINT_MIN = -6  /* ... and up to 6 zeros behind it */
 };
-
-/* A number is 0.DIGITS * 10^point, where DIGITS neither begins nor ends with 0. */
-typedef struct number {
-  int negative;
-  const char *whole; /* the digits before the decimal point */
-  size_t whole_count;
-  const char *fraction;
-  size_t fraction_count;
-  int exponent_negative;
-  const char *exponent; /* without zeros before it */
-  size_t exponent_count;
-  size_t first; /* the first digit that is not 0, counted from whole's first */
-  size_t count; /* of digits from there to the last that is not 0; 0: the number is 0 */
-} number;
 
 static const char *take_digits(const char *p, const char *end, const char **ret_digits,
                                size_t *ret_count) {
@@ -35,12 +22,8 @@ static const char *take_digits(const char *p, const char *end, const char **ret_
   return p;
 }
 
-static char digit_at(const number *n, size_t i) {
-  return i < n->whole_count ? n->whole[i] : n->fraction[i - n->whole_count];
-}
-
-static number split(const char *p, const char *end) {
-  number n = {0};
+hf_number hf_number_split(const char *p, const char *end) {
+  hf_number n = {0};
   n.negative = p < end && *p == '-';
   p = take_digits(p + n.negative, end, &n.whole, &n.whole_count);
   if (p < end && *p == '.')
@@ -55,16 +38,16 @@ static number split(const char *p, const char *end) {
     (void)take_digits(p, end, &n.exponent, &n.exponent_count);
   }
   size_t all = n.whole_count + n.fraction_count;
-  while (n.first < all && digit_at(&n, n.first) == '0')
+  while (n.first < all && hf_number_digit(&n, n.first) == '0')
     n.first++;
-  while (all > n.first && digit_at(&n, all - 1) == '0')
+  while (all > n.first && hf_number_digit(&n, all - 1) == '0')
     all--;
   n.count = all - n.first;
   return n;
 }
 
 /* Appends `count` of the digits, from the one numbered `from` on. */
-static void add_digits(hf_buf *out, const number *n, size_t from, size_t count) {
+static void add_digits(hf_buf *out, const hf_number *n, size_t from, size_t count) {
   size_t at = n->first + from;
   if (at < n->whole_count) {
     size_t here = n->whole_count - at < count ? n->whole_count - at : count;
@@ -81,7 +64,7 @@ static void add_zeros(hf_buf *out, int64_t count) {
     (void)hf_buf_add_char(out, '0');
 }
 
-static void add_plain(hf_buf *out, const number *n, int64_t point) {
+static void add_plain(hf_buf *out, const hf_number *n, int64_t point) {
   int64_t count = (int64_t)n->count;
   if (point <= 0) {
     (void)hf_buf_add_text(out, "0.");
@@ -97,8 +80,7 @@ static void add_plain(hf_buf *out, const number *n, int64_t point) {
   }
 }
 
-/* Appends the decimal number of `digits`, plus `delta`, whose size is far smaller. */
-static void add_sum(hf_buf *out, const char *digits, size_t count, int64_t delta) {
+void hf_number_add_sum(hf_buf *out, const char *digits, size_t count, int64_t delta) {
   size_t begin = out->used;
   (void)hf_buf_add_char(out, '0'); /* for a carry */
   (void)hf_buf_add(out, digits, count);
@@ -120,7 +102,7 @@ static void add_sum(hf_buf *out, const char *digits, size_t count, int64_t delta
   out->used -= zeros;
 }
 
-static void add_mantissa(hf_buf *out, const number *n) {
+static void add_mantissa(hf_buf *out, const hf_number *n) {
   add_digits(out, n, 0, 1);
   if (n->count > 1) {
     (void)hf_buf_add_char(out, '.');
@@ -142,23 +124,21 @@ static int is_plain_integer(const char *text, size_t bytes) {
 int hf_json_add_canonical_number(hf_buf *out, const char *text, size_t bytes) {
   if (is_plain_integer(text, bytes))
     return hf_buf_add(out, text, bytes);
-  number n = split(text, text + bytes);
+  hf_number n = hf_number_split(text, text + bytes);
   if (n.count == 0)
     return hf_buf_add_char(out, '0');
   if (n.negative)
     (void)hf_buf_add_char(out, '-');
 
-  int64_t shift = (int64_t)n.whole_count - (int64_t)n.first;
-  if (n.exponent_count > EXPONENT_DIGITS_MAX) {
+  if (hf_number_is_far(&n)) {
+    int64_t shift = hf_number_shift(&n);
     add_mantissa(out, &n);
     (void)hf_buf_add_text(out, n.exponent_negative ? "e-" : "e+");
-    add_sum(out, n.exponent, n.exponent_count, n.exponent_negative ? 1 - shift : shift - 1);
+    hf_number_add_sum(out, n.exponent, n.exponent_count,
+                      n.exponent_negative ? 1 - shift : shift - 1);
     return out->failed;
   }
-  int64_t exponent = 0;
-  for (size_t i = 0; i < n.exponent_count; i++)
-    exponent = exponent * 10 + (n.exponent[i] - '0');
-  int64_t point = shift + (n.exponent_negative ? -exponent : exponent);
+  int64_t point = hf_number_point(&n);
   if (point > POINT_MIN && point <= POINT_MAX) {
     add_plain(out, &n, point);
     return out->failed;

@@ -329,6 +329,17 @@ HF_API void hf_cursor_close(hf_cursor **cursor);
 HF_API int hf_json_pointer(const char *text, size_t text_bytes, const char *pointer,
                            const char **ret_value, size_t *ret_bytes, hf_error *reterr);
 
+/* Compares two JSON numbers by value and exactly (1e400 < 1e401; 0.10 is 1e-1): *ret_order is -1, 0
+ * or 1. HF_EINVAL: one of the texts is no JSON number. Thread-safe. */
+HF_API int hf_number_compare(const char *a, size_t a_bytes, const char *b, size_t b_bytes,
+                             int *ret_order, hf_error *reterr);
+
+/* a - b, exactly, as ECMAScript prints numbers (RFC 8785). 1: the caller frees *ret_difference
+ * (free); 0: it has more than 1,024 digits; negative: HF_EINVAL as above, HF_ENOMEM. Thread-safe.
+ */
+HF_API int hf_number_subtract(const char *a, size_t a_bytes, const char *b, size_t b_bytes,
+                              char **ret_difference, hf_error *reterr);
+
 /* ---- the lock -------------------------------------------------------------------------------- */
 
 /* Who holds the store's lock: 1 (*ret_holder is written), 0 (nobody), or negative. */
