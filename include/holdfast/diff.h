@@ -17,8 +17,7 @@
  *
  *     /inputs/features      a JSON Pointer (RFC 6901: ~0 for '~', ~1 for '/')
  *     /outputs/metrics/d*   '*' stands for any characters of one name, or none
- *     /models/ ** /seed     '**' (a whole name, without the blanks) for any number of names, or
- * none
+ *     /models/ ** /seed     '**' (without the blanks) for any number of names, or none
  *     *_path                without '/' before it: a member's name, wherever it stands
  *
  * A pattern stands for what it names and everything below that. Those of the configuration
@@ -79,7 +78,8 @@ typedef struct hf_change {
   hf_change_kind kind;
   hf_section section;
   hf_severity severity;
-  /* where: a JSON Pointer into b; of what was removed, into a. NUL-terminated */
+  /* where: a JSON Pointer into b; of what was removed, into a. NUL-terminated: a NUL in a name is
+   * U+FFFD in it, as a lone surrogate is */
   const char *pointer;
   /* where the old value stands in a: another one than pointer where elements of a list have moved;
    * NULL where there is none */
@@ -95,8 +95,8 @@ typedef struct hf_change {
   const char *delta;
   /* two numbers: 1 (new > old), -1, 0 (equal, or not two numbers) */
   int direction;
-  /* 1: percent is (new - old) / |old| * 100, the nearest double of it and finite. 0: they are not
-   * two numbers, or old is 0, or it is too large for a double */
+  /* 1: percent is (new - old) / |old| * 100, computed in doubles, and finite. 0: they are not two
+   * numbers, or old is 0, or it is too large for a double */
   int has_percent;
   double percent;
 } hf_change;
@@ -138,13 +138,26 @@ typedef struct hf_diff_result hf_diff_result;
 
 /* Compares two snapshots with their documents (as hf_get_seq gives them, or a hf_cursor with
  * with_documents). a is the older one, b the newer. Records that are not comparable are compared
- * all the same: the summary tells. options may be NULL. The caller frees *ret_result, before the
- * records. Time and memory grow as the documents' sizes do, but for lists: where the parts of two
- * lists that are neither their equal beginning nor their equal end have more than
- * HF_DIFF_LIST_PAIRS_MAX pairs of elements, these parts are compared element by element, by place.
- * Errors: HF_EINVAL (no snapshot), HF_ENOTFOUND (a record without its document: it was not asked
- * for, or gc has dropped it; the message names the seq), HF_EDOC (a document that is no JSON
- * object), HF_ENOMEM. */
+ * all the same: the summary tells. An object that only one side has is told member by member; a
+ * list, or an element of one, as a whole. options may be NULL. The caller frees *ret_result, before
+ * the records.
+ *
+ * Lists: what both begin and end with, and in between the longest common subsequence, decide which
+ * elements belong together; others are laid side by side. That needs a table of all pairs in
+ * between: where they are more than HF_DIFF_LIST_PAIRS_MAX, or the lists of one comparison together
+ * have more than 64 times that, two stretches of one length are laid side by side and a list with
+ * others is one change as a whole. Of a list that is a set only the elements that one side alone
+ * has are told, each once.
+ *
+ * Two numbers are close if |a - b| is less than their tolerance, exactly, as decimals: by default
+ * 0.000001, so they differ if it is one in the sixth decimal place or more (0.1 and 0.100001
+ * differ, 0.1 and 0.1000009 do not). Tolerance 0: any difference counts.
+ *
+ * Time and memory grow as the documents' sizes do (some 24 bytes for a value, and as much for a
+ * change as its path needs), whatever the nesting is; that of one list with its pairs.
+ * Errors: HF_ENOTFOUND (a record that is no snapshot, or whose document was not asked for or is not
+ * kept any more; the message names the seq), HF_EDOC, HF_ELIMIT (a document that is no JSON object,
+ * or nested too deeply; place: line and column), HF_EINVAL, HF_ENOMEM. */
 HF_API int hf_diff(const hf_record *a, const hf_record *b, const hf_diff_options *options,
                    hf_diff_result **ret_result, hf_error *reterr);
 
@@ -164,13 +177,19 @@ HF_API int hf_diff_next(hf_diff_result *result, hf_change *ret_change, hf_error 
 HF_API void hf_diff_rewind(hf_diff_result *result);
 
 /* The JSON Patch (RFC 6902) that makes document a into document b: one JSON array of "add",
- * "remove" and "replace", without a "move" or "copy". It covers the whole documents: no rule leaves
- * anything out of it, no tolerance applies. Applying it to a gives b: the same values, with the
- * number texts of b (a number that only changed its spelling, as 1e2 to 100, is replaced as well).
- * The order of members, and members that stand twice, are not kept: of the latter the last counts.
+ * "remove" and "replace", "[]" where they are equal. It covers the whole documents: no rule leaves
+ * anything out of it, no tolerance applies, no list is a set. Applied to a it gives b: the same
+ * values, with the number texts of b (one that is only spelled otherwise, as 1e2 and 100, is
+ * replaced, too). What it does not keep: the order of members, and members that stand twice: the
+ * last one counts, and it does not say so where a program that applies it counts another.
+ *
+ * Values stand in it verbatim. A program that turns numbers into doubles when it applies a patch
+ * (cJSON_Utils does) gives doubles; it is not used here for that reason: see core/diff_patch.c.
+ *
  * Texts are RFC 8259 JSON, any value. The caller frees *ret_text (free); it is NUL-terminated.
- * Errors: HF_EDOC (place: line and column; "old" or "new" before it), HF_ELIMIT (nesting),
- * HF_ENOMEM. */
+ * Thread-safe.
+ * Errors: HF_EDOC, HF_ELIMIT (nesting; place: line and column; the message says which of the two),
+ * HF_EINVAL, HF_ENOMEM. */
 HF_API int hf_diff_patch(const char *a, size_t a_bytes, const char *b, size_t b_bytes,
                          char **ret_text, size_t *ret_bytes, hf_error *reterr);
 
