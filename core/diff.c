@@ -12,6 +12,14 @@
 
 #include "banned.h"
 
+/* The pointer that was told last, so that of the next one only what is other is written. */
+typedef struct told_pointer {
+  hf_buf text;
+  size_t depth;                           /* how many of the following are of it */
+  uint32_t places[HF_DIFF_DEPTH_MAX + 1]; /* from the top */
+  size_t ends[HF_DIFF_DEPTH_MAX + 1];     /* of the text, behind each */
+} told_pointer;
+
 struct hf_diff_result {
   hf_diff_summary summary;
   hf_rules rules;
@@ -19,9 +27,9 @@ struct hf_diff_result {
   hf_json_tree b;
   hf_walk walk;
   size_t next;
-  hf_buf pointer; /* the texts of the last change that was told */
-  hf_buf old_pointer;
-  hf_buf delta;
+  told_pointer pointer;
+  told_pointer old_pointer;
+  hf_buf delta; /* of the last change that was told */
   hf_buf scratch;
 };
 
@@ -152,8 +160,8 @@ void hf_diff_free(hf_diff_result **result) {
   hf_walk_free(&(*result)->walk);
   hf_json_tree_free(&(*result)->a);
   hf_json_tree_free(&(*result)->b);
-  hf_buf_free(&(*result)->pointer);
-  hf_buf_free(&(*result)->old_pointer);
+  hf_buf_free(&(*result)->pointer.text);
+  hf_buf_free(&(*result)->old_pointer.text);
   hf_buf_free(&(*result)->delta);
   hf_buf_free(&(*result)->scratch);
   free(*result);
@@ -182,30 +190,45 @@ static void add_name(hf_buf *out, const char *name, size_t bytes) {
   }
 }
 
+static int write_name(hf_diff_result *result, const hf_diff_place *place, int into_b, hf_buf *out) {
+  const hf_walk *walk = &result->walk;
+  (void)hf_buf_add_char(out, '/');
+  if (place->in_list) {
+    (void)hf_buf_printf(out, "%u", into_b ? place->b_index : place->a_index);
+    return out->failed;
+  }
+  const hf_json_tree *tree = into_b ? walk->b : walk->a;
+  const hf_json_node *node = &tree->nodes[into_b ? place->b : place->a];
+  hf_json name = hf_json_value(tree->text + node->name, node->at - node->name);
+  hf_buf_clear(&result->scratch);
+  if (hf_json_decode_string(&name, &result->scratch) != 0)
+    return HF_ENOMEM;
+  add_name(out, result->scratch.data, result->scratch.used);
+  return out->failed;
+}
+
 /* A place's pointer into a or b. */
-static int write_pointer(hf_diff_result *result, uint32_t id, int into_b, hf_buf *out) {
+static int write_pointer(hf_diff_result *result, uint32_t id, int into_b, told_pointer *told) {
   const hf_walk *walk = &result->walk;
   uint32_t chain[HF_DIFF_DEPTH_MAX + 1];
-  size_t depth = 0;
-  for (uint32_t at = id; at != 0 && depth < HF_DIFF_DEPTH_MAX; at = walk->places[at].up)
-    chain[depth++] = at;
-  hf_buf_clear(out);
-  (void)hf_buf_add_text(out, "");
-  while (depth-- > 0) {
-    const hf_diff_place *place = &walk->places[chain[depth]];
-    (void)hf_buf_add_char(out, '/');
-    if (place->in_list) {
-      (void)hf_buf_printf(out, "%u", into_b ? place->b_index : place->a_index);
-      continue;
-    }
-    const hf_json_tree *tree = into_b ? walk->b : walk->a;
-    const hf_json_node *node = &tree->nodes[into_b ? place->b : place->a];
-    hf_json name = hf_json_value(tree->text + node->name, node->at - node->name);
-    hf_buf_clear(&result->scratch);
-    if (hf_json_decode_string(&name, &result->scratch) != 0)
-      return HF_ENOMEM;
-    add_name(out, result->scratch.data, result->scratch.used);
+  hf_buf *out = &told->text;
+  size_t depth = walk->places[id].depth, known = depth;
+  for (uint32_t at = id; known > 0; at = walk->places[at].up) {
+    if (known <= told->depth && told->places[known - 1] == at)
+      break;
+    chain[--known] = at;
   }
+  told->depth = 0; /* nothing is known of what a failure leaves */
+  out->used = known > 0 ? told->ends[known - 1] : 0;
+  out->failed = 0;
+  (void)hf_buf_add_text(out, "");
+  for (size_t i = known; i < depth; i++) {
+    if (write_name(result, &walk->places[chain[i]], into_b, out) != HF_OK)
+      return HF_ENOMEM;
+    told->places[i] = chain[i];
+    told->ends[i] = out->used;
+  }
+  told->depth = depth;
   return out->failed;
 }
 
@@ -240,12 +263,12 @@ static int tell(hf_diff_result *result, uint32_t id, hf_change *ret_change) {
   if (place->a != HF_DIFF_NONE) {
     old = hf_json_tree_value(&result->a, place->a);
     status = write_pointer(result, id, 0, &result->old_pointer);
-    change.old_pointer = change.pointer = result->old_pointer.data;
+    change.old_pointer = change.pointer = result->old_pointer.text.data;
   }
   if (status == HF_OK && place->b != HF_DIFF_NONE) {
     new = hf_json_tree_value(&result->b, place->b);
     status = write_pointer(result, id, 1, &result->pointer);
-    change.pointer = result->pointer.data;
+    change.pointer = result->pointer.text.data;
   }
   change.old_text = old.text;
   change.old_bytes = old.bytes;

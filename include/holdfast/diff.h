@@ -180,8 +180,10 @@ HF_API void hf_diff_rewind(hf_diff_result *result);
  * "remove" and "replace", "[]" where they are equal. It covers the whole documents: no rule leaves
  * anything out of it, no tolerance applies, no list is a set. Applied to a it gives b: the same
  * values, with the number texts of b (one that is only spelled otherwise, as 1e2 and 100, is
- * replaced, too). What it does not keep: the order of members, and members that stand twice: the
- * last one counts, and it does not say so where a program that applies it counts another.
+ * replaced, too). One that would be more than four times as long as both documents, and more than
+ * 64 KiB (each change has its whole path), replaces the whole. What it does not keep: the order of
+ * members, and members that stand twice: the last one counts, and it does not say so where a
+ * program that applies it counts another.
  *
  * Values stand in it verbatim. A program that turns numbers into doubles when it applies a patch
  * (cJSON_Utils does) gives doubles; it is not used here for that reason: see core/diff_patch.c.
