@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "plant.h"
 
 #include "banned.h"
 
@@ -154,7 +155,7 @@ static int lay(hf_walk *walk, const hf_diff_ids *a, const hf_diff_ids *b) {
   int laid = add_middle(&s);
   if (laid == 1 && add_beside(&s, s.a_to, a->count, s.b_to, b->count) != HF_OK)
     return HF_ENOMEM;
-  if (laid == 1 && walk->rules == NULL)
+  if (laid == 1 && walk->rules == NULL && !HF_PLANTED(PATCH_FORWARD))
     turn_around(&walk->pairs);
   return laid;
 }
@@ -201,9 +202,9 @@ static int distinct(const hf_json_tree *tree, uint32_t list, element **ret_eleme
     found[count] = (element){tree->nodes[child].hash, child, (uint32_t)count};
   qsort(found, count, sizeof *found, compare_elements);
   for (size_t i = 0; i < count; i++) {
-    int equal = kept > 0 && found[kept - 1].hash == found[i].hash
-                    ? hf_json_tree_equal(tree, found[kept - 1].node, tree, found[i].node)
-                    : 0;
+    int equal = 0;
+    for (size_t k = kept; equal == 0 && k-- > 0 && found[k].hash == found[i].hash;)
+      equal = hf_json_tree_equal(tree, found[k].node, tree, found[i].node);
     if (equal < 0) {
       free(found);
       return equal;
@@ -216,32 +217,47 @@ static int distinct(const hf_json_tree *tree, uint32_t list, element **ret_eleme
   return HF_OK;
 }
 
-static int join(hf_walk *walk, const element *a, size_t a_count, const element *b, size_t b_count) {
-  size_t i = 0, j = 0;
-  while (i < a_count || j < b_count) {
-    hf_diff_pair pair = {HF_DIFF_NONE, HF_DIFF_NONE, 0, 0};
-    int order = i == a_count            ? 1
-                : j == b_count          ? -1
-                : a[i].hash < b[j].hash ? -1
-                                        : a[i].hash > b[j].hash;
-    if (order == 0) {
-      int equal = hf_walk_equal(walk, a[i].node, b[j].node);
+static size_t run_end(const element *elements, size_t count, size_t from, uint64_t hash) {
+  while (from < count && elements[from].hash == hash)
+    from++;
+  return from;
+}
+
+/* Those of one hash: mostly one, or one on each side. */
+static int join_run(hf_walk *walk, const element *a, size_t a_count, element *b, size_t b_count) {
+  for (size_t i = 0; i < a_count; i++) {
+    hf_diff_pair pair = {a[i].node, HF_DIFF_NONE, a[i].index, 0};
+    for (size_t j = 0; pair.b == HF_DIFF_NONE && j < b_count; j++) {
+      int equal = b[j].node != HF_DIFF_NONE ? hf_walk_equal(walk, a[i].node, b[j].node) : 0;
       if (equal < 0)
         return equal;
-      order = equal ? 0 : -1; /* other values of one hash: told as they come */
-    }
-    if (order <= 0) {
-      pair.a = a[i].node;
-      pair.a_index = a[i++].index;
-    }
-    if (order >= 0) {
+      if (equal == 0)
+        continue;
       pair.b = b[j].node;
-      pair.b_index = b[j++].index;
+      pair.b_index = b[j].index;
+      b[j].node = HF_DIFF_NONE; /* it has its partner */
     }
-    if ((order != 0 || walk->all) && hf_diff_pairs_add(&walk->pairs, pair) != HF_OK)
+    if ((pair.b == HF_DIFF_NONE || walk->all) && hf_diff_pairs_add(&walk->pairs, pair) != HF_OK)
+      return HF_ENOMEM;
+  }
+  for (size_t j = 0; j < b_count; j++) {
+    hf_diff_pair pair = {HF_DIFF_NONE, b[j].node, 0, b[j].index};
+    if (b[j].node != HF_DIFF_NONE && hf_diff_pairs_add(&walk->pairs, pair) != HF_OK)
       return HF_ENOMEM;
   }
   return HF_OK;
+}
+
+static int join(hf_walk *walk, const element *a, size_t a_count, element *b, size_t b_count) {
+  int status = HF_OK;
+  for (size_t i = 0, j = 0; status == HF_OK && (i < a_count || j < b_count);) {
+    uint64_t hash = j == b_count || (i < a_count && a[i].hash < b[j].hash) ? a[i].hash : b[j].hash;
+    size_t i_end = run_end(a, a_count, i, hash), j_end = run_end(b, b_count, j, hash);
+    status = join_run(walk, a + i, i_end - i, b + j, j_end - j);
+    i = i_end;
+    j = j_end;
+  }
+  return status;
 }
 
 static int compare_pairs(const void *a, const void *b) {

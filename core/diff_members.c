@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "id.h"
+#include "plant.h"
 
 #include "banned.h"
 
@@ -64,7 +65,7 @@ static int collect(hf_walk *walk, const hf_json_tree *tree, uint32_t object, nam
       status = keep_copy(list, member);
     if (status != HF_OK)
       return status;
-    member->hash = hf_hash64(0, member->name, member->bytes);
+    member->hash = HF_TEST_HASH(hf_hash64(0, member->name, member->bytes));
     list->count++;
   }
   return HF_OK;

@@ -6,6 +6,7 @@
 #include "err.h"
 #include "id.h"
 #include "json_scan.h"
+#include "plant.h"
 
 #include "banned.h"
 
@@ -30,7 +31,7 @@ typedef struct builder {
 
 static uint64_t mix(uint64_t seed, uint64_t a, uint64_t b) {
   uint64_t pair[2] = {a, b};
-  return hf_hash64(seed, pair, sizeof pair);
+  return HF_TEST_HASH(hf_hash64(seed, pair, sizeof pair));
 }
 
 /* ---- names ---- */
@@ -62,7 +63,7 @@ static int name_hash(builder *b, uint32_t node, uint64_t *ret_hash) {
   size_t bytes = 0;
   int status = hf_json_tree_name(b->tree, node, &b->scratch, &name, &bytes);
   if (status == HF_OK)
-    *ret_hash = hf_hash64(OBJECT_SEED, name, bytes);
+    *ret_hash = HF_TEST_HASH(hf_hash64(OBJECT_SEED, name, bytes));
   return status;
 }
 
@@ -231,13 +232,13 @@ static int add_scalar(builder *b, const char *name, const char *p, const char **
   int as_it_stands = value.type == HF_JSON_NUMBER ? (b->tree->flags & HF_JSON_TREE_SPELLING) != 0
                                                   : memchr(p, '\\', value.bytes) == NULL;
   if (as_it_stands) {
-    n->hash = hf_hash64(SCALAR_SEED, p, value.bytes);
+    n->hash = HF_TEST_HASH(hf_hash64(SCALAR_SEED, p, value.bytes));
     return HF_OK;
   }
   hf_buf_clear(&b->scratch);
   if (hf_json_canonical(&value, &b->scratch) != 0)
     return HF_ENOMEM;
-  n->hash = hf_hash64(SCALAR_SEED, b->scratch.data, b->scratch.used);
+  n->hash = HF_TEST_HASH(hf_hash64(SCALAR_SEED, b->scratch.data, b->scratch.used));
   return HF_OK;
 }
 
@@ -336,6 +337,8 @@ int hf_json_tree_next(const hf_json_tree *tree, uint32_t container, uint32_t *ch
 
 int hf_json_tree_equal(const hf_json_tree *a, uint32_t a_node, const hf_json_tree *b,
                        uint32_t b_node) {
+  if (HF_PLANTED(DIFF_HASH_UNCHECKED) && a->nodes[a_node].hash == b->nodes[b_node].hash)
+    return 1;
   hf_json x = hf_json_tree_value(a, a_node), y = hf_json_tree_value(b, b_node);
   if (x.bytes == y.bytes && memcmp(x.text, y.text, x.bytes) == 0)
     return 1;

@@ -69,6 +69,9 @@ TESTS = {
     "INDEX_FORGET_ONCE": ["fault_index", "--case", "forgotten"],
     "INDEX_MARK_BLIND": ["fault_index", "--case", "forgotten"],
     "INDEX_NOT_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
+    "DIFF_HASH_UNCHECKED": ["fault_diff", "--case", "collide"],
+    "DIFF_BY_DOUBLES": ["fault_diff", "--case", "decimals"],
+    "PATCH_FORWARD": ["fault_diff", "--case", "lists"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
 # Without a hook at the right instant these must be caught, too: by the storm, by a writer that is stopped.
