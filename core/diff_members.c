@@ -60,8 +60,7 @@ static int collect(hf_walk *walk, const hf_json_tree *tree, uint32_t object, nam
     named *member = &list->members[list->count];
     member->node = child;
     int status = hf_json_tree_name(tree, child, &walk->scratch, &member->name, &member->bytes);
-    if (status == HF_OK && member->bytes > 0 && walk->scratch.data != NULL &&
-        member->name == walk->scratch.data + 1)
+    if (status == HF_OK && walk->scratch.used != 0)
       status = keep_copy(list, member);
     if (status != HF_OK)
       return status;

@@ -94,7 +94,7 @@ static int take_name(hf_walk *walk, const hf_diff_place *place) {
   if (status != HF_OK)
     return status;
   *name = (hf_name){canonical, bytes};
-  if (memchr(canonical, '\\', bytes) == NULL && canonical != walk->scratch.data + 1)
+  if (walk->scratch.used == 0)
     return HF_OK;
   hf_json quoted = {canonical - 1, bytes + 2, HF_JSON_STRING};
   if (hf_json_decode_string(&quoted, text) != 0)

@@ -47,10 +47,10 @@ int hf_json_tree_name(const hf_json_tree *tree, uint32_t node, hf_buf *scratch,
   size_t bytes = (size_t)(name_end(tree, n) - begin);
   *ret_name = begin + 1;
   *ret_bytes = bytes >= 2 ? bytes - 2 : 0;
+  hf_buf_clear(scratch);
   if (memchr(*ret_name, '\\', *ret_bytes) == NULL)
     return HF_OK;
   hf_json name = {begin, bytes, HF_JSON_STRING};
-  hf_buf_clear(scratch);
   if (hf_json_canonical(&name, scratch) != 0)
     return HF_ENOMEM;
   *ret_name = scratch->data + 1;

@@ -59,7 +59,8 @@ hf_json hf_json_tree_value(const hf_json_tree *tree, uint32_t node);
 int hf_json_tree_next(const hf_json_tree *tree, uint32_t container, uint32_t *child);
 
 /* The member's name in its canonical form, without quotation marks (two names are the same if and
- * only if these bytes are): a piece of the text, or of scratch, which is cleared. */
+ * only if these bytes are): a piece of the text; or, where scratch->used is not 0 behind it, of
+ * scratch. */
 int hf_json_tree_name(const hf_json_tree *tree, uint32_t node, hf_buf *scratch,
                       const char **ret_name, size_t *ret_bytes);
 

@@ -8,7 +8,7 @@ import unicodedata
 
 from diff_model import apply_patch, meaning, read
 from support import (
-    CONFLICT, DIFFERS, DONE, FAILED, NOT_FOUND, USAGE, Case, as_other_user, every_file, main,
+    CONFLICT, DIFFERS, DONE, FAILED, HOLDFAST, NOT_FOUND, TREE, USAGE, Case, as_other_user, every_file, main,
 )  # fmt: skip
 
 A = {
@@ -336,6 +336,62 @@ class Terminal(Base):
             out = re.sub("\033\\[[0-9;]*m", "", self.shown("diff", "1", "2", columns=width))
             self.assertLessEqual(max(columns(line) for line in out.splitlines()), width)
         self.assertGreater(max(columns(line) for line in out.splitlines()), 150)
+
+
+def page():
+    for name in ("docs/parts/diff.md", "docs/ASKING.md"):
+        path = os.path.join(TREE, name)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                return file.read()
+    raise FileNotFoundError("the page about diff")
+
+
+class Page(Base):
+    """The page for users: its examples are run, its tables compared with the program."""
+
+    def examples(self):
+        """(command, expected) of each block of lines that are set in by four blanks."""
+        text = page().split("# What changed: `holdfast diff`")[1]
+        text = re.split(r"(?m)^#+ (?!In scripts|How values|The rules)", text)[0]
+        for block in re.findall(r"(?m)(?:^    .*\n|^\n(?=    ))+", text):
+            lines = [line[4:] for line in block.strip("\n").split("\n")]
+            at = [i for i, line in enumerate(lines) if line.startswith("$ ")]
+            for i, begin in enumerate(at):
+                end = at[i + 1] if i + 1 < len(at) else len(lines)
+                yield lines[begin][2:], "\n".join(lines[begin + 1 : end]) + "\n"
+
+    def test_examples(self):
+        os.mkdir(self.path("bin"))
+        os.symlink(HOLDFAST, self.path("bin", "holdfast"))
+        env = {**self.env, "PATH": self.path("bin") + ":" + self.env["PATH"], "HOLDFAST_STORE": self.store}
+        ran = 0
+        for command, expected in self.examples():
+            document = re.fullmatch(r"holdfast get --seq ([12])", command)
+            if document:
+                day = ("monday", "tuesday")[int(document[1]) - 1]
+                self.save(day, "TRAINING", expected, "--timestamp", f"2026-01-0{4 + int(document[1])}T08:00:00Z")
+            if command == "cat compare.json":
+                self.write("compare.json", expected)
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=self.folder, env=env, capture_output=True, timeout=60, check=False
+            )
+            self.assertEqual(done.stdout.decode(), expected, command)
+            self.assertEqual(done.stderr, b"", command)
+            ran += 1
+        self.assertGreaterEqual(ran, 8)
+
+    def test_every_built_in_rule_is_there(self):
+        rules = self.run_ok("diff", "--rules", store=None).json
+        rows = dict(re.findall(r"(?m)^\| (left out|sets)[^|]*\| (.*) \|$", page()))
+        self.assertEqual(re.findall("`([^`]+)`", rows["left out"]), rules["leave_out"])
+        self.assertEqual(re.findall("`([^`]+)`", rows["sets"]), rules["sets"])
+        told = [
+            {"pattern": pattern, "severity": severity}
+            for severity, patterns in re.findall(r"(?m)^\| (none|minor|major|critical) \|[^|]*\| (.*) \|$", page())
+            for pattern in re.findall("`([^`]+)`", patterns)
+        ]
+        self.assertEqual(told, rules["severity"])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 #include "diff_help.h"
 #include "json.h"
 
-enum { LARGE_BYTES = 20 * 1024 * 1024, SECONDS_MAX = 20 };
+enum { LARGE_BYTES = 20 * 1024 * 1024, SECONDS_MAX = 10 };
 
 typedef void (*maker)(hf_buf *out, int which);
 
@@ -34,7 +34,7 @@ static void objects(hf_buf *out, int which) {
 /* Every value of a long list is another one. */
 static void noise(hf_buf *out, int which) {
   (void)hf_buf_add_text(out, "{\"l\":[0");
-  for (int i = 1; i < 1000000; i++)
+  for (int i = 1; i < 200000; i++)
     (void)hf_buf_printf(out, ",%d.%d", i, which + 1);
   (void)hf_buf_add_text(out, "]}");
 }
@@ -42,7 +42,7 @@ static void noise(hf_buf *out, int which) {
 /* Long lists of other lengths, without a common element. */
 static void strangers(hf_buf *out, int which) {
   (void)hf_buf_add_text(out, "{\"l\":[0");
-  for (int i = 1; i < 500000 + which; i++)
+  for (int i = 1; i < 200000 + which; i++)
     (void)hf_buf_printf(out, ",\"%d-%d\"", i, which);
   (void)hf_buf_add_text(out, "]}");
 }
@@ -50,7 +50,7 @@ static void strangers(hf_buf *out, int which) {
 /* Many lists that are as long as may be laid against each other. */
 static void many_lists(hf_buf *out, int which) {
   (void)hf_buf_add_text(out, "{\"l\":[0");
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0; i < 120; i++) {
     (void)hf_buf_add_text(out, ",[0");
     for (int j = 0; j < 1000; j++)
       (void)hf_buf_printf(out, ",%d", (j * 7 + i + which * j) % 1009);
@@ -62,10 +62,10 @@ static void many_lists(hf_buf *out, int which) {
 /* A path that is long, and many changes at its end. */
 static void long_path(hf_buf *out, int which) {
   (void)hf_buf_add_text(out, "{\"");
-  while (out->used < LARGE_BYTES / 20)
+  while (out->used < LARGE_BYTES / 100)
     (void)hf_buf_add_text(out, "0123456789abcdef");
   (void)hf_buf_add_text(out, "\":[0");
-  for (int i = 0; i < 200000; i++)
+  for (int i = 0; i < 50000; i++)
     (void)hf_buf_printf(out, ",%d.%d", i, which + 1);
   (void)hf_buf_add_text(out, "]}");
 }
@@ -73,7 +73,7 @@ static void long_path(hf_buf *out, int which) {
 /* The same name, again and again. */
 static void one_name(hf_buf *out, int which) {
   (void)hf_buf_add_text(out, "{\"a\":0");
-  for (int i = 0; out->used < LARGE_BYTES / 4; i++)
+  for (int i = 0; out->used < LARGE_BYTES / 10; i++)
     (void)hf_buf_printf(out, ",\"a\":%d", i + which);
   (void)hf_buf_add_text(out, "}");
 }
@@ -91,7 +91,7 @@ static void deep_and_wide(hf_buf *out, int which) {
   for (int i = 0; i < HF_DOC_NESTING_MAX - 1; i++)
     (void)hf_buf_add_text(out, "{\"x\":");
   (void)hf_buf_add_text(out, "{\"y\":0");
-  for (int i = 0; out->used < LARGE_BYTES / 4; i++)
+  for (int i = 0; out->used < LARGE_BYTES / 10; i++)
     (void)hf_buf_printf(out, ",\"%d\":%d", i, which);
   for (int i = 0; i < HF_DOC_NESTING_MAX; i++)
     (void)hf_buf_add_char(out, '}');
@@ -99,8 +99,8 @@ static void deep_and_wide(hf_buf *out, int which) {
 
 static void set_of_many(hf_buf *out, int which) {
   (void)hf_buf_add_text(out, "{\"tags\":[0");
-  for (int i = 0; i < 1000000; i++)
-    (void)hf_buf_printf(out, ",%d", which ? 1000000 - i : i);
+  for (int i = 0; i < 200000; i++)
+    (void)hf_buf_printf(out, ",%d", which ? 200000 - i : i);
   (void)hf_buf_add_text(out, "]}");
 }
 
@@ -118,7 +118,7 @@ static const struct {
   int counted; /* changes is exact */
 } cases[] = {
     {objects, "objects", 0, 0},
-    {noise, "noise", 999999, 1},
+    {noise, "noise", 199999, 1},
     {strangers, "strangers", 1, 1},
     {many_lists, "many lists", 0, 0},
     {one_name, "one name", 1, 1},
@@ -126,7 +126,7 @@ static const struct {
     {deep_and_wide, "deep and wide", 0, 0},
     {set_of_many, "a set of many", 1, 1},
     {long_string, "a long string", 1, 1},
-    {long_path, "a long path", 200000, 1},
+    {long_path, "a long path", 50000, 1},
 };
 
 START_TEST(no_case_takes_long) {
