@@ -78,9 +78,12 @@ static int get_by_key(hf_cli *cli, const char *text, hf_record **ret_record) {
   return status;
 }
 
+static int is_seq(const char *text) {
+  return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
 static int get_one(hf_cli *cli, const char *text, hf_record **ret_record) {
-  int by_seq = text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
-  return by_seq ? get_by_seq(cli, text, ret_record) : get_by_key(cli, text, ret_record);
+  return is_seq(text) ? get_by_seq(cli, text, ret_record) : get_by_key(cli, text, ret_record);
 }
 
 static int get_previous(hf_cli *cli, const hf_record *b, hf_record **ret_a) {
@@ -178,6 +181,11 @@ static int check_use(const hf_cli *cli) {
     return hf_cli_usage(cli, NULL, "which snapshots? give %s",
                         args->prev ? "one, a seq or RUN:STAGE"
                                    : "two, each a seq or RUN:STAGE, or --prev and one");
+  int keys = 0;
+  for (int i = 0; i < args->operands_count; i++)
+    keys += !is_seq(args->operands[i]);
+  if (args->dims_count > 0 && keys == 0)
+    return hf_cli_usage(cli, "--dim", "belongs to a RUN:STAGE; a seq names one snapshot by itself");
   if (args->json && args->format != NULL && strcmp(args->format, "json") != 0)
     return hf_cli_usage(cli, "--json", "and --format %s exclude each other", args->format);
   return HF_CLI_DONE;

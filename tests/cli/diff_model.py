@@ -245,8 +245,9 @@ def index(name, most):
 # ---- documents ----
 
 NAMES = (
-    "run_id timestamp data_path features metrics auc loss cv seed learning_rate inputs process outputs selected_features "
-    "leakage tags config a b c d x/y m~n é \U0001f600 target date_start warnings n_features versions duration_s"
+    "run_id timestamp data_path features metrics auc loss cv seed learning_rate inputs process outputs "
+    "selected_features leakage tags config a b c d x/y m~n é \U0001f600 target date_start "
+    "warnings n_features versions duration_s"
 ).split() + ["", 'q"q', "tab\t", "nul\0", "lone\ud800", "*", "0", "1"]
 NUMBERS = (
     "0 -0 0.0 1 1.0 1e0 10e-1 2 100 1e2 100.0 0.1 0.10 0.100001 0.1000009 0.1000001 9007199254740992 9007199254740993 "

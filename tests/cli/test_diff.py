@@ -101,7 +101,8 @@ class Text(Base):
         self.assertIn('"日本語', out)
         self.assertIn(f"/inputs/n/{'a' * 56}\n              1.5 -> 2.5  +1  +66.7 %\n", out)
         self.assertIn(r'+ /inputs/ctrl\n\x1b[31m  "a\tb\u001b[0m\u202e"', out)
-        found = {change["pointer"]: change for change in self.run_ok("diff", "1", "2", "--format", "json").json["differences"]}
+        found = self.run_ok("diff", "1", "2", "--format", "json").json["differences"]
+        found = {change["pointer"]: change for change in found}
         self.assertEqual(found["/inputs/note"]["old"], a["inputs"]["note"])
         self.assertEqual(found["/list"]["new"], b["list"])
         self.assertEqual((found["/big"]["new"], found["/big"]["delta"]), (10**300 + 1, 1e300))
@@ -131,7 +132,8 @@ class Json(Base):
             found = self.run_ok("diff", "1", "2", *option).json
         self.assertEqual(
             list(found),
-            "a b comparable reason severity identical changes by_severity by_section close left_out differences".split(),
+            "a b comparable reason severity identical changes by_severity by_section close left_out "
+            "differences".split(),
         )
         self.assertEqual((found["a"]["seq"], found["b"]["run_id"], found["a"]["group"]), (1, "two", "g"))
         self.assertEqual((found["comparable"], found["reason"], found["identical"]), (True, None, False))
@@ -188,6 +190,7 @@ class Which(Base):
             (("1", "2", "--format", "yaml"), "text, json or patch"),
             (("1", "2", "--fail-on", "none"), "critical"),
             (("1", "2", "--json", "--format", "text"), "exclude each other"),
+            (("1", "2", "--dim", "a=b"), "belongs to a RUN:STAGE"),
         ):
             result = self.run_any("diff", *args)
             self.assertEqual((result.status, result.out), (USAGE, ""), (args, result))
