@@ -18,7 +18,10 @@ enum {
   WORD_COLUMNS = 8, /* "critical", "left out" */
   POINTER_AT = 2 + WORD_COLUMNS + 2 + 2,
   VALUES_LEAST = 30, /* what a pointer leaves for the values on its line */
+  VALUE_LEAST = 6,
+  ARROW_COLUMNS = 4, /* " -> " */
   DELTA_COLUMNS = 24,
+  CONTEXT_BYTES = 12, /* of a long value before what differs */
   PERCENT_BYTES = 32,
 };
 
@@ -30,6 +33,7 @@ typedef struct page {
   size_t pointer_columns[HF_SECTIONS];
 } page;
 
+#define ELLIPSIS "\xE2\x80\xA6"
 #define PLAIN "\033[0m"
 #define BOLD "\033[1m"
 
@@ -167,49 +171,94 @@ static void free_values(values *v) {
   free(v->old);
   free(v->new);
   free(v->delta);
+  *v = (values){NULL, NULL, NULL, 0};
+}
+
+/* A value, or, from > 0, its rest behind an ellipsis. */
+static char *shown_from(const char *text, size_t bytes, size_t from, size_t columns,
+                        size_t *ret_columns) {
+  if (from == 0)
+    return hf_cli_visible_middle(text, bytes, columns, ret_columns);
+  char *rest = hf_cli_visible_middle(text + from, bytes - from, columns - 1, ret_columns);
+  char *made = NULL;
+  size_t made_bytes = 0;
+  FILE *to = rest != NULL ? open_memstream(&made, &made_bytes) : NULL;
+  if (to != NULL) {
+    int failed = fprintf(to, ELLIPSIS "%s", rest) < 0;
+    failed |= fclose(to) != 0;
+    if (failed) {
+      free(made);
+      made = NULL;
+    }
+  }
+  free(rest);
+  *ret_columns += 1;
+  return made;
+}
+
+/* A little before the first byte that differs, at the beginning of a character. */
+static size_t before_difference(const hf_change *change) {
+  size_t at = 0;
+  while (at < change->old_bytes && at < change->new_bytes &&
+         change->old_text[at] == change->new_text[at])
+    at++;
+  at = at > CONTEXT_BYTES ? at - CONTEXT_BYTES : 0;
+  while (at > 0 && ((unsigned char)change->old_text[at] & 0xC0) == 0x80)
+    at--;
+  return at;
 }
 
 /* Old and new share what there is; one that needs less leaves the rest to the other. 0 or -1. */
+static int fit_both(const hf_change *change, size_t from, size_t room, values *v,
+                    size_t *ret_columns) {
+  size_t old_columns = 0, new_columns = 0;
+  free(v->old);
+  free(v->new);
+  v->old = shown_from(change->old_text, change->old_bytes, from, room, &old_columns);
+  v->new = shown_from(change->new_text, change->new_bytes, from, room, &new_columns);
+  if (v->old == NULL || v->new == NULL)
+    return -1;
+  if (old_columns + new_columns > room) {
+    size_t half = room / 2;
+    size_t for_old = old_columns <= half          ? old_columns
+                     : new_columns <= room - half ? room - new_columns
+                                                  : half;
+    free(v->old);
+    free(v->new);
+    v->old = shown_from(change->old_text, change->old_bytes, from, for_old, &old_columns);
+    v->new = shown_from(change->new_text, change->new_bytes, from, room - for_old, &new_columns);
+  }
+  *ret_columns = old_columns + new_columns;
+  return v->old != NULL && v->new != NULL ? 0 : -1;
+}
+
+/* Fits them into `room` columns, if they can be cut so far. 0 or -1. */
 static int fit_values(const page *p, const hf_change *change, size_t room, values *v) {
-  size_t delta_columns = 0, old_columns = 0, new_columns = 0;
+  size_t delta_columns = 0, columns = 0;
   *v = (values){NULL, NULL, NULL, 0};
   v->delta = delta_of(p, change, &delta_columns);
   if (v->delta == NULL)
     return -1;
   int both = change->old_text != NULL && change->new_text != NULL && change->kind != HF_CHANGE_SAME;
-  size_t between = both ? 4 : 0, behind = delta_columns > 0 ? delta_columns + 2 : 0;
-  size_t least = both ? 12 : 6;
-  size_t left = room > between + behind + least ? room - between - behind : least;
-  const char *first = change->old_text != NULL ? change->old_text : change->new_text;
-  size_t first_bytes = change->old_text != NULL ? change->old_bytes : change->new_bytes;
-  v->old = hf_cli_visible_middle(first, first_bytes, left, &old_columns);
-  if (v->old == NULL)
-    return -1;
-  if (both) {
-    v->new = hf_cli_visible_middle(change->new_text, change->new_bytes, left, &new_columns);
-    if (v->new == NULL)
-      return -1;
-    if (old_columns + new_columns > left) {
-      size_t half = left / 2;
-      size_t for_old = old_columns <= half          ? old_columns
-                       : new_columns <= left - half ? left - new_columns
-                                                    : half;
-      size_t for_new = left - for_old;
-      free(v->old);
-      free(v->new);
-      v->old = hf_cli_visible_middle(first, first_bytes, for_old, &old_columns);
-      v->new = hf_cli_visible_middle(change->new_text, change->new_bytes, for_new, &new_columns);
-      if (v->old == NULL || v->new == NULL)
-        return -1;
-    }
+  size_t beside = (both ? ARROW_COLUMNS : 0) + (delta_columns > 0 ? delta_columns + 2 : 0);
+  size_t least = both ? 2 * VALUE_LEAST : VALUE_LEAST;
+  size_t left = room > beside + least ? room - beside : least;
+  if (!both) {
+    const char *text = change->old_text != NULL ? change->old_text : change->new_text;
+    size_t bytes = change->old_text != NULL ? change->old_bytes : change->new_bytes;
+    v->old = hf_cli_visible_middle(text, bytes, left, &columns);
+    v->columns = columns + beside;
+    return v->old != NULL ? 0 : -1;
   }
-  v->columns = old_columns + between + new_columns + behind;
-  return 0;
+  int failed = fit_both(change, 0, left, v, &columns);
+  if (failed == 0 && strcmp(v->old, v->new) == 0) /* what differs was cut out */
+    failed = fit_both(change, before_difference(change), left, v, &columns);
+  v->columns = columns + beside;
+  return failed;
 }
 
 static int is_uncut(const values *v) {
-  static const char ellipsis[] = "\xE2\x80\xA6";
-  return strstr(v->old, ellipsis) == NULL && (v->new == NULL || strstr(v->new, ellipsis) == NULL);
+  return strstr(v->old, ELLIPSIS) == NULL && (v->new == NULL || strstr(v->new, ELLIPSIS) == NULL);
 }
 
 static void put_values(const page *p, const values *v) {
@@ -223,32 +272,44 @@ static void put_values(const page *p, const values *v) {
   hf_cli_out_text(p->cli, "\n");
 }
 
+/* Behind the pointer, with the blanks that a column of pointers needs or without them, if they fit
+ * uncut; else on a line of their own. *ret_blanks: 0: on a line of their own. 0 or -1. */
+static int place_values(const page *p, const hf_change *change, size_t pointer_columns, values *v,
+                        size_t *ret_blanks) {
+  size_t column = p->pointer_columns[change->section];
+  size_t padded = column > pointer_columns ? column : pointer_columns;
+  const size_t tries[] = {padded, pointer_columns};
+  for (size_t i = 0; i < 2; i++) {
+    size_t used = POINTER_AT + tries[i] + 2;
+    size_t room = p->columns > used ? p->columns - used : 0;
+    if (fit_values(p, change, room, v) != 0)
+      return -1;
+    *ret_blanks = tries[i] - pointer_columns + 2;
+    if (v->columns <= room && is_uncut(v))
+      return 0;
+    free_values(v);
+  }
+  *ret_blanks = 0;
+  return fit_values(p, change, p->columns - POINTER_AT, v);
+}
+
 static int print_change(const page *p, const hf_change *change) {
   const char *colour = NULL;
   const char *word = word_of(change, &colour);
-  size_t pointer_room = p->pointer_columns[change->section], columns = 0;
+  size_t columns = 0, blanks = 0;
   char *pointer = hf_cli_visible_middle(change->pointer, strlen(change->pointer),
                                         p->columns - POINTER_AT, &columns);
   values v = {NULL, NULL, NULL, 0};
-  size_t beside = columns > pointer_room ? columns : pointer_room;
-  size_t room = p->columns > POINTER_AT + beside + 2 ? p->columns - POINTER_AT - beside - 2 : 0;
-  int failed = pointer == NULL || fit_values(p, change, room, &v) != 0;
-  int on_one_line = !failed && v.columns <= room && is_uncut(&v);
-  if (!failed && !on_one_line) {
-    free_values(&v);
-    failed = fit_values(p, change, p->columns - POINTER_AT, &v) != 0;
-  }
-  if (failed) {
-    hf_cli_out_no_memory(p->cli);
-  } else {
+  int failed = pointer == NULL || place_values(p, change, columns, &v, &blanks) != 0;
+  if (!failed) {
     hf_cli_out_text(p->cli, "  ");
     put(p, colour, word);
     hf_cli_out_format(p->cli, "%*s", (int)(WORD_COLUMNS - strlen(word) + 2), "");
     const char *mark = mark_of(change, &colour);
     put(p, colour, mark);
     hf_cli_out_format(p->cli, " %s", pointer);
-    if (on_one_line)
-      hf_cli_out_format(p->cli, "%*s", (int)(beside - columns + 2), "");
+    if (blanks > 0)
+      hf_cli_out_format(p->cli, "%*s", (int)blanks, "");
     else
       hf_cli_out_format(p->cli, "\n%*s", POINTER_AT, "");
     put_values(p, &v);
@@ -278,9 +339,22 @@ static int measure(page *p, hf_diff_result *result, hf_error *reterr) {
   return got;
 }
 
+static void print_hidden(const page *p, const hf_diff_summary *summary) {
+  const char *between = "";
+  if (p->cli->args.all || summary->left_out + summary->close == 0)
+    return;
+  hf_cli_out_text(p->cli, "Not shown: ");
+  if (summary->left_out > 0) {
+    hf_cli_out_format(p->cli, "%" PRIu64 " left out", summary->left_out);
+    between = ", ";
+  }
+  if (summary->close > 0)
+    hf_cli_out_format(p->cli, "%s%" PRIu64 " within the tolerance", between, summary->close);
+  hf_cli_out_text(p->cli, " (--all shows them)\n");
+}
+
 static void print_end(const page *p, const hf_diff_summary *summary) {
   hf_cli *cli = p->cli;
-  uint64_t hidden = cli->args.all ? 0 : summary->close + summary->left_out;
   if (summary->identical) {
     hf_cli_out_text(cli, "\nThe documents are identical.\n");
     return;
@@ -300,11 +374,7 @@ static void print_end(const page *p, const hf_diff_summary *summary) {
     }
     hf_cli_out_text(cli, "\n");
   }
-  if (hidden > 0)
-    hf_cli_out_format(cli,
-                      "Not shown: %" PRIu64 " left out, %" PRIu64
-                      " within the tolerance (--all shows them)\n",
-                      summary->left_out, summary->close);
+  print_hidden(p, summary);
 }
 
 int hf_cli_diff_print_text(hf_cli *cli, const hf_record *a, const hf_record *b,

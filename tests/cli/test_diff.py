@@ -107,6 +107,13 @@ class Text(Base):
         self.assertEqual(found["/list"]["new"], b["list"])
         self.assertEqual((found["/big"]["new"], found["/big"]["delta"]), (10**300 + 1, 1e300))
 
+    def test_what_differs_is_not_cut_out(self):
+        text = "the beginning " * 20 + "it {} here" + " and the end" * 20
+        self.two({"a": text.format("is"), "b": 1}, {"a": text.format("was"), "b": 1})
+        line = self.run_ok("diff", "1", "2").lines[5]
+        self.assertRegex(line, r"^ {14}….*it is .* -> ….*it was")
+        self.assertLessEqual(len(line), 80)
+
     def test_a_full_disk_is_told(self):
         self.two()
         with open("/dev/full", "wb") as full:
