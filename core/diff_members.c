@@ -32,10 +32,13 @@ static void free_list(named_list *list) {
 }
 
 static int keep_copy(named_list *list, named *member) {
-  char **grown = realloc(list->copies, (list->copies_count + 1) * sizeof *grown);
-  if (grown == NULL)
-    return HF_ENOMEM;
-  list->copies = grown;
+  size_t count = list->copies_count;
+  if ((count & (count - 1)) == 0) { /* full: 0, 1, 2, 4 ... */
+    char **grown = realloc(list->copies, (count > 0 ? count * 2 : 1) * sizeof *grown);
+    if (grown == NULL)
+      return HF_ENOMEM;
+    list->copies = grown;
+  }
   char *copy = malloc(member->bytes + 1);
   if (copy == NULL)
     return HF_ENOMEM;

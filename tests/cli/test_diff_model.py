@@ -10,7 +10,7 @@ from diff_model import SEVERITIES, Diff, Maker, Rules, apply_patch, meaning, rea
 from support import CONFLICT, DIFFERS, DONE, NOT_FOUND, Case, main
 
 SNAPSHOTS = 2000
-PAIRS = 160
+PAIRS = 120
 STAGES = ("a", "b", "c:d")
 GROUPS = (None, "g1", "g2", "g3")
 DIMS = ({}, {"view": "x"}, {"target": "y", "view": "x"}, {"target": "z"})
