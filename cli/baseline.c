@@ -230,7 +230,7 @@ static int run_check(hf_cli *cli) {
     status = hf_cli_library_error(cli, NULL, &err);
   if (status == HF_CLI_DONE) {
     hf_cli_print_checked(cli, seq, checked, baseline);
-    status = checked->result == HF_CHECK_PASSED ? HF_CLI_DONE : HF_CLI_WORSE;
+    status = checked->result == HF_CHECK_PASSED ? HF_CLI_DONE : HF_CLI_DIFFERS;
   }
   hf_baseline_free(&baseline);
   free(checked);

@@ -25,7 +25,7 @@ enum hf_cli_exit {
   HF_CLI_CONFLICT = 4,
   HF_CLI_LOCK = 5,
   HF_CLI_UNSURE = 6,
-  HF_CLI_WORSE = 7 /* for CI: a comparison was made, and it is worse than what was allowed */
+  HF_CLI_DIFFERS = 7 /* for CI: a comparison was made, and found more than what was allowed */
 };
 
 typedef enum hf_cli_kind {
@@ -116,6 +116,10 @@ typedef struct hf_cli_args {
   int repair;
   int yes;
   int force;
+  const char *fail_on;
+  int prev;
+  int all;
+  int rules;
   int man;
   int completion;
 
@@ -159,6 +163,7 @@ extern const hf_cli_command hf_cli_command_prev;
 extern const hf_cli_command hf_cli_command_head;
 extern const hf_cli_command hf_cli_command_list;
 extern const hf_cli_command hf_cli_command_groups;
+extern const hf_cli_command hf_cli_command_diff;
 extern const hf_cli_command hf_cli_command_history;
 extern const hf_cli_command hf_cli_command_baseline;
 extern const hf_cli_command hf_cli_command_resolve;

@@ -36,8 +36,7 @@ int hf_cli_table_begin(hf_cli *cli, const hf_cli_column *columns, size_t columns
   return HF_CLI_DONE;
 }
 
-/* The terminal's width; 0: stdout is none. */
-static size_t terminal_columns(void) {
+size_t hf_cli_terminal_columns(void) {
   struct winsize size;
   if (isatty(STDOUT_FILENO) != 1)
     return 0;
@@ -64,7 +63,7 @@ static int shrink(hf_cli_table *table, int beyond) {
 }
 
 static void fit_to_terminal(hf_cli_table *table) {
-  size_t wide = terminal_columns();
+  size_t wide = hf_cli_terminal_columns();
   size_t total = 0;
   for (size_t i = 0; i < table->columns_count; i++)
     total += table->widths[i] + (i > 0 ? GAP_COLUMNS : 0);
@@ -127,7 +126,7 @@ static void print_headings(hf_cli_table *table) {
 }
 
 static void print_rows(hf_cli_table *table) {
-  int to_terminal = terminal_columns() > 0;
+  int to_terminal = hf_cli_terminal_columns() > 0;
   if (!table->begun) {
     choose_sides(table);
     fit_to_terminal(table);

@@ -79,7 +79,10 @@
   X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
   X(WINDOW_UNCHECKED, "list takes a line that was read ahead without checking it")                 \
   X(COMPARE_AS_DOUBLES, "list --where compares numbers as doubles")                                \
-  X(VIEW_LOST, "a view that could not be read anew is left as it is, with a part of the log")
+  X(VIEW_LOST, "a view that could not be read anew is left as it is, with a part of the log")      \
+  X(DIFF_HASH_UNCHECKED, "diff takes values of one hash for equal")                                \
+  X(DIFF_BY_DOUBLES, "diff holds the difference of two numbers against the tolerance as a double") \
+  X(PATCH_FORWARD, "a patch changes a list from its beginning to its end")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,

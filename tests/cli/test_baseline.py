@@ -9,7 +9,7 @@ import time
 import unittest
 
 from support import (
-    CONFLICT, DONE, FAILED, LOCK, NOT_FOUND, USAGE, WORSE, Case, as_other_user, main,
+    CONFLICT, DONE, FAILED, LOCK, NOT_FOUND, USAGE, DIFFERS, Case, as_other_user, main,
 )
 from test_redis import Server, server_program
 
@@ -99,7 +99,7 @@ class Establish(Baselines):
         self.assertIn("1e400", self.run_ok("baseline", "get", *RUNS).out)
         self.assertIn('"value":1e400,', self.run_ok("get", "--seq", "10", "--meta").out)
         checked = self.run_any("--json", "baseline", "check", "9")
-        self.assertEqual((checked.status, checked.json["result"]), (WORSE, "worse"))
+        self.assertEqual((checked.status, checked.json["result"]), (DIFFERS, "worse"))
         self.assertIn('"delta":-1e+399,', checked.out)
         self.assertStoreIntact()
 
@@ -242,24 +242,24 @@ class Check(Baselines):
         return result.json
 
     def test_each_outcome(self):
-        worse = self.check(WORSE, "2")
+        worse = self.check(DIFFERS, "2")
         self.assertEqual((worse["result"], worse["delta"], worse["baseline"]), ("worse", -0.04, 1))
         self.assertAlmostEqual(worse["percent"], -5)
         self.assertEqual(self.check(DONE, "3")["result"], "passed")
         for seq in ("4", "5"):
-            missing = self.check(WORSE, seq)
+            missing = self.check(DIFFERS, seq)
             self.assertEqual((missing["result"], missing["value"], missing["delta"]), ("no-metric", None, None))
         result = self.run_any("baseline", "check", "2")
-        self.assertEqual((result.status, result.err), (WORSE, ""))
+        self.assertEqual((result.status, result.err), (DIFFERS, ""))
         self.assertEqual(result.out, "worse: seq 2 has 0.76 at /m/auc, the baseline (seq 1, run r1) 0.80: "
                                      "-0.04 (-5.00 %)\n")
         self.assertTrue(self.run_ok("baseline", "check", "3").out.startswith("passed: seq 3 has 0.9"))
 
     def test_tolerances_are_exact(self):
-        for tolerance, status in (("0.04", DONE), ("4e-2", DONE), ("0.0399999999999999999999", WORSE), ("0", WORSE),
-                                  ("5%", DONE), ("4.9999999999999999999%", WORSE), ("0.5e1%", DONE), ("100%", DONE)):
+        for tolerance, status in (("0.04", DONE), ("4e-2", DONE), ("0.0399999999999999999999", DIFFERS), ("0", DIFFERS),
+                                  ("5%", DONE), ("4.9999999999999999999%", DIFFERS), ("0.5e1%", DONE), ("100%", DONE)):
             self.check(status, "2", "--tolerance", tolerance)
-        self.check(WORSE, "6", "--tolerance", "5%")  # by 1e-19
+        self.check(DIFFERS, "6", "--tolerance", "5%")  # by 1e-19
         self.check(DONE, "6", "--tolerance", "0.0400000000000000001")
         for wrong in ("", "%", "x", "-1", "-1%", "1 %", "NaN", "1e", "01", "5%%", "1" * 65):
             self.run_bad(USAGE, "baseline", "check", "2", "--tolerance", wrong, says="tolerance")
@@ -268,7 +268,7 @@ class Check(Baselines):
         self.save_auc("r7", '1,"loss":0.5')
         self.save_auc("r8", '1,"loss":0.6')
         self.run_ok("baseline", "set", "8", "--metric", "/m/loss", "--goal", "min")
-        self.check(WORSE, "9")
+        self.check(DIFFERS, "9")
         self.check(DONE, "9", "--tolerance", "20%")
         self.check(DONE, "9", *METRIC)
         self.run_bad(NOT_FOUND, "baseline", "check", "9", "--metric", "/m/no", "--goal", "max", says="no number at /m/no")
@@ -279,16 +279,16 @@ class Check(Baselines):
         self.save_auc("z3", "0")
         self.run_ok("baseline", "set", "8", *METRIC)
         self.check(DONE, "9", "--tolerance", "5%")  # of 10, not of -10
-        self.check(WORSE, "9", "--tolerance", "4%")
+        self.check(DIFFERS, "9", "--tolerance", "4%")
         self.run_ok("baseline", "set", "10", *METRIC)
-        worse = self.check(WORSE, "9", "--tolerance", "50%")
+        worse = self.check(DIFFERS, "9", "--tolerance", "50%")
         self.assertEqual((worse["delta"], worse["percent"]), (-10.5, None))
 
     def test_far_apart(self):
         self.save_auc("f1", "1e4000")
         self.run_ok("baseline", "set", "8", *METRIC)
         worse = self.run_any("baseline", "check", "2", "--tolerance", "99%")
-        self.assertEqual(worse.status, WORSE, worse)
+        self.assertEqual(worse.status, DIFFERS, worse)
         self.check(DONE, "2", "--tolerance", "1e4001")
 
     def test_nothing_to_compare_with(self):

@@ -77,6 +77,9 @@ TESTS = {
     "BASELINE_HIT_UNCHECKED": ["fault_baseline", "--case", "collide"],
     "BASELINE_OWN": ["fault_baseline", "--case", "own"],
     "INDEX_NOT_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
+    "DIFF_HASH_UNCHECKED": ["fault_diff", "--case", "collide"],
+    "DIFF_BY_DOUBLES": ["fault_diff", "--case", "decimals"],
+    "PATCH_FORWARD": ["fault_diff", "--case", "lists"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
 # Without a hook at the right instant these must be caught, too: by the storm, by a writer that is stopped.
