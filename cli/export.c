@@ -113,7 +113,7 @@ static int by_library(hf_cli_export_job *job, hf_write_fn write, void *write_con
   }
   if (cli->out_errno != 0) /* that stdout failed is told at the end */
     return HF_CLI_FAILED;
-  return hf_cli_library_error(cli, NULL, &err);
+  return hf_cli_library_error(cli, rc == HF_EIO && has_file(cli) ? cli->args.out : NULL, &err);
 }
 
 /* Says what was left out. Where a file is asked for, it is not written then, unless --force. */
