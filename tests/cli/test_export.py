@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from support import DONE, FAILED, NOT_FOUND, USAGE, Case, main
+from support import DONE, FAILED, HOLDFAST, NOT_FOUND, USAGE, Case, main
 
 STREAMS = ("csv", "jsonl", "index", "parquet")
 FORMATS = (*STREAMS, "sqlite")
@@ -156,6 +156,14 @@ class Files(Exports):
             self.run_bad(USAGE, "export", "--format", form, "--out", "", says="empty")
         self.run_bad(USAGE, "export", "--format", "csv", "--force", says="--out FILE")
         self.assertNoLeftover()
+
+    def test_a_build_without_sqlite(self):
+        self.program = os.environ.get("HOLDFAST_NOSQLITE") or os.path.join(os.path.dirname(HOLDFAST), "tests",
+                                                                           "holdfast-nosqlite")
+        out = self.path("x")
+        self.run_bad(USAGE, "export", "--format", "sqlite", "--out", out, says=["without SQLite", "libsqlite3-dev"])
+        self.assertFalse(os.path.exists(out))
+        self.run_ok("export", "--format", "parquet", "--out", out)
 
     def test_a_database_that_is_in_use(self):
         self.save("r", "s", {"x": 1})
