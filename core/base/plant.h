@@ -71,6 +71,7 @@
   X(INDEX_MERGE_DROPS_NEWEST,                                                                      \
     "a merge of indexes has the row before in a hash's last one's place")                          \
   X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
+  X(WALK_BEYOND, "a list or an export as of one seq goes on to the head")                          \
   X(VIEW_LOST, "a view that could not be read anew is left as it is, with a part of the log")
 
 typedef enum hf_plant {
