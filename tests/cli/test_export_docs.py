@@ -37,8 +37,8 @@ class Examples(Case):
         env = {**self.env, "HOLDFAST_STORE": self.store, "PATH": self.path("bin") + ":" + os.environ["PATH"]}
         printed = []
         for command in commands:
-            ran = subprocess.run(["bash", "-e", "-c", command], cwd=self.folder, env=env, capture_output=True, timeout=60,
-                                 check=False)
+            ran = subprocess.run(["bash", "-e", "-c", command], cwd=self.folder, env=env, capture_output=True,
+                                 timeout=60, check=False)
             self.assertEqual((ran.returncode, ran.stderr), (DONE, b""), (command, ran))
             printed.append(ran.stdout.decode())
         self.assertEqual(printed[0].split("\n")[:-1], [

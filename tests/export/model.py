@@ -140,8 +140,8 @@ class Snapshot:
     def envelope(self):
         """Cells, with dims taken apart."""
         r = self.record
-        return [["i", str(self.seq)], r["run_id"], self.stage, self.dims, r.get("group"), r.get("ts"), r["at"], r["host"],
-                ["i", r["pid"]], r["id"], r["sha256"], ["i", r["size"]], self.current, self.doc_text]
+        return [["i", str(self.seq)], r["run_id"], self.stage, self.dims, r.get("group"), r.get("ts"), r["at"],
+                r["host"], ["i", r["pid"]], r["id"], r["sha256"], ["i", r["size"]], self.current, self.doc_text]
 
 
 class Sheet:

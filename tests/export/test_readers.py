@@ -44,7 +44,8 @@ def odd_document(rng, i):
         parts += [f'"":{i}', '"a/b":1', '"~":"t"', '"\u00fcber \U0001F600":2', '"q\\"uote":3', '"a b\\nc":false',
                   '"nul\\u0000":1', '"\\ud800half":1', '"' + "long" * 150 + '":1']
     if i % 7 == 0:
-        parts += [f'"twice":{i}', '"twice":"last"', '"metrics":{"auc":1,"other":"later"}', '"\\u0074ext":"escaped name"']
+        parts += [f'"twice":{i}', '"twice":"last"', '"metrics":{"auc":1,"other":"later"}',
+                  '"\\u0074ext":"escaped name"']
     rng.shuffle(parts)
     return "{" + ",".join(parts) + "}"
 
@@ -61,7 +62,8 @@ def batch(count):
         doc = wide_document(i) if stage == "wide" else odd_document(rng, i)
         if i % (count // 16) == 10:
             doc = '{"big":"' + "\u00e9" * (BIG // 2) + f'","n":{i}}}'
-        member = [f'"run_id":{json.dumps("run " + str(i % (count * 9 // 10)))}', f'"stage":{json.dumps(stage)}', f'"doc":{doc}']
+        run_id = "run " + str(i % (count * 9 // 10))
+        member = [f'"run_id":{json.dumps(run_id)}', f'"stage":{json.dumps(stage)}', f'"doc":{doc}']
         if i % 4 == 0:
             member.append('"group":' + json.dumps(rng.choice(["g", "a, \"b\"", "\U0001F600"])))
         if i % 5 == 0:
@@ -85,8 +87,8 @@ class Readers(Case):
         self.assertEqual(len(self.snapshots), COUNT)
 
     def read(self, which, path):
-        done = subprocess.run(["node", os.path.join(READERS, "read.mjs"), which, path], capture_output=True, timeout=150,
-                              check=False)
+        done = subprocess.run(["node", os.path.join(READERS, "read.mjs"), which, path], capture_output=True,
+                              timeout=150, check=False)
         self.assertEqual(done.returncode, 0, done.stderr.decode()[-2000:])
         head, *rows = done.stdout.split(b"\n")[:-1]
         return json.loads(head), [json.loads(row) for row in rows]
@@ -146,7 +148,8 @@ class Readers(Case):
             for snapshot, row in zip(sheet.snapshots, rows):
                 self.assertEqual((row[0], row[1], row[6]), (snapshot.seq, snapshot.record["run_id"], snapshot.current))
                 wanted = [column.sqlite_cell(snapshot.leaves.get(column.pointer)) for column in sheet.columns]
-                self.assertEqual([(type(value), value) for value in row[7:]], [(type(value), value) for value in wanted])
+                self.assertEqual([(type(value), value) for value in row[7:]],
+                                 [(type(value), value) for value in wanted])
             told = db.execute('SELECT pointer, "column", snapshots FROM columns WHERE "view" = ?', [view]).fetchall()
             self.assertEqual(sorted(told), sorted((c.pointer, c.name, c.count) for c in sheet.columns))
 
