@@ -273,7 +273,7 @@ const hf_cli_command hf_cli_command_export = {
         "With --out prints how many were exported; with --json: format, exported, at, out.",
     .examples = "holdfast export --format jsonl --out runs.jsonl\n"
                 "holdfast export --format csv | column -s, -t\n"
-                "holdfast export --format sqlite --out runs.db && "
+                "holdfast export --format sqlite --out runs.db\n"
                 "sqlite3 runs.db 'SELECT run_id, \"/metrics/auc\" FROM final WHERE current'\n"
                 "holdfast export --format parquet --stage final --out final.parquet",
     .options = export_options,
