@@ -110,6 +110,8 @@ static int begin(hf_store *store, const hf_list_options *options, hf_cursor *cur
   cursor->store = store;
   cursor->first = options->since > 0 ? options->since : 1;
   cursor->last = options->until > 0 && options->until < head ? options->until : head;
+  if (HF_PLANTED(WALK_BEYOND))
+    cursor->last = head;
   cursor->left = options->limit > 0 ? options->limit : UINT64_MAX;
   cursor->reverse = options->reverse;
   cursor->all_records = options->all_records;

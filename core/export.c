@@ -122,6 +122,8 @@ static int export_all(hf_store *store, const hf_export_options *options, writer 
   hf_cursor *cursor = NULL;
   uint64_t head = 0;
   memset(&list, 0, sizeof list);
+  if (options->list != NULL)
+    list = *options->list;
   int status = hf_head(store, &head, reterr);
   if (status == HF_OK)
     status = begin(to, reterr);
@@ -129,12 +131,14 @@ static int export_all(hf_store *store, const hf_export_options *options, writer 
     return status;
   if (head == 0)
     return end(to, reterr);
-  list.until = head;
+  if (list.until == 0 || list.until > head)
+    list.until = head;
+  list.all_records = 0;
   list.all_revisions = to->format == HF_EXPORT_JSONL;
   list.with_documents = to->format != HF_EXPORT_CSV;
   status = hf_list(store, &list, &cursor, reterr);
   if (status == HF_OK)
-    status = write_all(cursor, to, options, head, reterr);
+    status = write_all(cursor, to, options, list.until, reterr);
   hf_cursor_close(&cursor);
   return status;
 }

@@ -82,7 +82,8 @@
   X(VIEW_LOST, "a view that could not be read anew is left as it is, with a part of the log")      \
   X(DIFF_HASH_UNCHECKED, "diff takes values of one hash for equal")                                \
   X(DIFF_BY_DOUBLES, "diff holds the difference of two numbers against the tolerance as a double") \
-  X(PATCH_FORWARD, "a patch changes a list from its beginning to its end")
+  X(PATCH_FORWARD, "a patch changes a list from its beginning to its end")                         \
+  X(WALK_BEYOND, "a list or an export as of one seq goes on to the head")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,

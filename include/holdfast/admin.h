@@ -59,8 +59,17 @@ typedef struct hf_export_options {
   hf_export_format format;
   hf_progress_fn progress; /* NULL: none */
   void *progress_context;
+  /* which ones, and as of which seq (`until`); NULL: all, as of the head when it began. limit and
+   * reverse count as well; all_revisions, all_records and with_documents are the format's own */
+  const hf_list_options *list;
 } hf_export_options;
 
+/* Writes snapshots in the order of their seq (or against it: list->reverse). The output depends on
+ * the options and on the records up to list->until alone: with the same `until`, not above the
+ * head, the same bytes, whoever writes meanwhile. Records that cannot be read are left out:
+ * HF_EDAMAGED, with their number and the first of them, when all others are written. *ret_count
+ * (may be NULL): those that were written, also on failure. Thread-safe.
+ * Errors: HF_EIO (write refused), HF_ECANCELLED (by progress), HF_EDAMAGED, those of hf_list. */
 HF_API int hf_export(hf_store *store, const hf_export_options *options, hf_write_fn write,
                      void *write_context, uint64_t *ret_count, hf_error *reterr);
 

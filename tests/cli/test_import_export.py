@@ -183,7 +183,7 @@ class Export(Case):
         with open(out, "rb") as f:
             self.assertEqual(f.read(), self.run_ok("export", "--format", "csv").out_bytes)
         report = self.run_ok("--json", "export", "--format", "jsonl", "--out", out).json
-        self.assertEqual(report, {"format": "jsonl", "exported": 3, "out": out})
+        self.assertEqual(report, {"format": "jsonl", "exported": 3, "at": 3, "out": out})
         self.assertEqual(os.listdir(self.folder).count("out"), 1)
         self.assertEqual([n for n in os.listdir(self.folder) if n.endswith(".tmp")], [])
 

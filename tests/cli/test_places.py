@@ -95,10 +95,10 @@ class Stores(Case):
         store = os.path.join(folder, "store")
         result = self.run_bad(FAILED, "init", store, store=None, **user)
         self.assertIn("Permission denied", result.err)
-        result = self.run_bad(
-            FAILED, "export", "--format", "csv", "--out", os.path.join(folder, "x"), **user
-        )
-        self.assertIn("Permission denied", result.err)
+        for form in ("csv", "sqlite", "parquet"):
+            out = os.path.join(folder, "x")
+            result = self.run_bad(FAILED, "export", "--format", form, "--out", out, **user)
+            self.assertIn("Permission denied", result.err)
         self.assertEqual(os.listdir(folder), [])
 
 
@@ -341,10 +341,11 @@ class FullDisk(Case):
                     pass
             except OSError:
                 pass
-        out = os.path.join(self.disk, "out.jsonl")
-        result = self.run_bad(FAILED, "export", "--format", "jsonl", "--out", out)
-        self.assertIn("No space left", result.err)
-        self.assertEqual(sorted(os.listdir(self.disk)), ["filler", "lost+found", "store"])
+        out = os.path.join(self.disk, "out")
+        for form in ("jsonl", "sqlite", "parquet"):
+            result = self.run_bad(FAILED, "export", "--format", form, "--out", out, says=[out])
+            self.assertRegex(result.err, "No space left|is full")
+            self.assertEqual(sorted(os.listdir(self.disk)), ["filler", "lost+found", "store"])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import termios
 import time
 import unicodedata
 
-from support import DONE, FAILED, Case, main
+from support import DONE, FAILED, USAGE, Case, main
 
 
 class Terminal(Case):
@@ -69,6 +69,21 @@ class Terminal(Case):
         self.assertIn("imported: 20000\n", out)
         status, shown, _ = self.on_terminal("--quiet", "import", path, stdout_too=False)
         self.assertEqual((status, shown), (DONE, ""))
+
+    def test_progress_of_an_export(self):
+        self.run_ok("import", self.big_index(20000))
+        for form in ("sqlite", "parquet"):
+            out = self.path("out." + form)
+            status, shown, _ = self.on_terminal("export", "--format", form, "--out", out, stdout_too=False)
+            self.assertEqual(status, DONE)
+            self.assertRegex(shown, r"\r\d+ of 20000 records looked at \(")
+            self.assertRegex(shown, r"\r\d+ of 20000 records written \(")
+            self.assertTrue(shown.endswith("\r"), repr(shown[-100:]))
+
+    def test_parquet_is_nothing_for_a_terminal(self):
+        status, shown, _ = self.on_terminal("export", "--format", "parquet")
+        self.assertEqual(status, USAGE)
+        self.assertIn("give --out FILE", shown)
 
     def test_no_progress_in_a_pipe(self):
         path = self.big_index(2000)

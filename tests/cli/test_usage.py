@@ -40,7 +40,7 @@ class Help(Case):
             "--all-revisions --all-records --format",
             "history": "--run-id --stage",
             "import": "--dry-run",
-            "export": "--format --out",
+            "export": "--format --out --at --run-id --stage --group --dim --since --until --force",
             "verify": "--deep --repair",
         }
         for command, options in wanted.items():
@@ -111,7 +111,7 @@ class WrongUse(Case):
         self.run_bad(USAGE, "save", "--batch", "--group", "g", "-", says="--group")
         self.run_bad(USAGE, "save", "--batch", *KEY, "-", says="--run-id")
         self.run_bad(USAGE, "export", says="--format: is missing")
-        self.run_bad(USAGE, "export", "--format", "xml", says="index|jsonl|csv")
+        self.run_bad(USAGE, "export", "--format", "xml", says="csv|jsonl|index|sqlite|parquet")
         self.run_bad(USAGE, "--json", "export", "--format", "csv", says="--out")
         self.run_bad(USAGE, "list", "--format", "xml", says="table|jsonl|csv")
         self.run_bad(USAGE, "--json", "list", "--format", "csv", says="exclude")

@@ -14,6 +14,10 @@ import sys
 SECONDS_MAX = 400
 HERE = os.path.dirname(os.path.abspath(__file__))
 
+# A test of the command line, with the program that has the planted bugs. What it says is wrong is one of these lines.
+CLI = ["/bin/sh", "-c", 'HOLDFAST=$HOLDFAST_PLANTED; export HOLDFAST; out=$(python3 "$@" 2>&1) && exit; echo "$out"; '
+       'echo "$out" | sed -n "s/^AssertionError/FAILED: &/p"; exit 1', "cli"]
+
 # bug -> the test that must catch it
 TESTS = {
     "NO_FILE_FSYNC": ["fault_powerloss", "--mode", "local-flock"],
@@ -58,6 +62,7 @@ TESTS = {
     "JOURNAL_MARK_UNLOCKED": ["fault_journal", "--case", "mark"],
     "INDEX_HIT_UNCHECKED": ["fault_index", "--case", "collide"],
     "JUDGE_HIT_UNCHECKED": ["fault_index", "--case", "collide"],
+    "WALK_BEYOND": [*CLI, os.path.join(HERE, "..", "cli", "test_export.py"), "AsOfOneSeq"],
     "WALK_HIT_UNCHECKED": ["fault_index", "--case", "collide"],
     "WINDOW_UNCHECKED": ["fault_list", "--case", "flipped"],
     "COMPARE_AS_DOUBLES": ["fault_list", "--case", "numbers"],
@@ -115,6 +120,10 @@ def run(folder, command, bug):
     return done.returncode, done.stdout
 
 
+def shown(command):
+    return " ".join(command[len(CLI) - 1:] if command[:len(CLI)] == CLI else command)
+
+
 def main():
     folder, only = sys.argv[1], sys.argv[2:]
     rows = [(bug, command) for table in (TESTS, STORM) for bug, command in table.items() if not only or bug in only]
@@ -129,15 +138,15 @@ def main():
             sound[key] = run(folder, command, None)
         status, text = sound[key]
         if status != 0:
-            print(f"{bug:20} {' '.join(command)}: FAILS WITHOUT THE BUG ({status}): {text.strip()[-400:]}")
+            print(f"{bug:20} {shown(command)}: FAILS WITHOUT THE BUG ({status}): {text.strip()[-400:]}")
             failures += 1
             continue
         status, text = run(folder, command, bug)
         reason = FAILED.search(text)
         if status == 1 and reason:
-            print(f"{bug:20} {' '.join(command):60} caught: {reason.group(0)[:200]}")
+            print(f"{bug:20} {shown(command):60} caught: {reason.group(0)[:200]}")
         else:
-            print(f"{bug:20} {' '.join(command):60} NOT CAUGHT (status {status}): {text.strip()[-400:]}")
+            print(f"{bug:20} {shown(command):60} NOT CAUGHT (status {status}): {text.strip()[-400:]}")
             failures += 1
         sys.stdout.flush()
     print(f"{len(rows)} planted bugs, {failures} not caught")

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <holdfast/holdfast.h>
+#include <holdfast/leaf.h>
 
 #include "buf.h"
 
@@ -89,6 +90,26 @@ static void check_pointer(const char *text, size_t count) {
     must(value >= text && value + value_bytes <= text + count, "a pointer's value is in the text");
 }
 
+/* A leaf is what its pointer finds; its text is UTF-8. root NULL: the text was not checked. */
+static int check_leaf(void *context, const hf_leaf *leaf) {
+  const hf_json *root = context;
+  hf_json found;
+  size_t bytes = 0;
+  char *text = malloc(leaf->value_bytes + 1);
+  if (text == NULL)
+    return 0;
+  int has_text = hf_leaf_text(leaf, text, &bytes);
+  must(bytes <= leaf->value_bytes, "a leaf's text is no longer than the leaf");
+  if (root != NULL) {
+    must(!has_text || hf_utf8_valid(text, bytes), "a leaf's text is UTF-8");
+    must(hf_json_find(root, leaf->pointer, &found, NULL) == 1 && found.text == leaf->value &&
+             found.bytes == leaf->value_bytes,
+         "a leaf is what its pointer finds");
+  }
+  free(text);
+  return 0;
+}
+
 static void check_with(const char *text, size_t count, unsigned flags) {
   hf_autobuf out = {0}, again = {0};
   hf_error error = HF_ERROR_INIT;
@@ -119,6 +140,7 @@ static void check_with(const char *text, size_t count, unsigned flags) {
   hf_json stripped = hf_json_value(again.data, again.used);
   must(stripped.bytes == again.used, "a value is the whole text");
   walk(&value, 0);
+  must(hf_json_leaves(text, count, check_leaf, &value, NULL) == HF_OK, "leaves are told");
   walk(&stripped, 0);
   check_canonical(&value, &stripped);
 }
@@ -140,6 +162,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
   for (int i = 0; i < 64 && hf_json_next(&broken, &position, &name, &child) == 1; i++)
     (void)hf_json_decode_string(&child, &ignored);
   (void)hf_json_canonical(&broken, &ignored);
+  (void)hf_json_leaves(text, count, check_leaf, NULL, NULL);
   free(text);
   return 0;
 }

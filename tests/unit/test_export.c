@@ -376,7 +376,7 @@ START_TEST(what_fails_is_told) {
   uint64_t count = 99;
   int calls = 0;
   hf_store *store = nasty_store();
-  hf_export_options options = {(hf_export_format)_i, NULL, NULL};
+  hf_export_options options = {.format = (hf_export_format)_i};
   ck_assert_int_eq(hf_export(store, &options, refuse, NULL, &count, &error), HF_EIO);
   ck_assert_int_eq(error.sys_errno, ENOSPC);
   options.progress = cancel;
@@ -385,6 +385,42 @@ START_TEST(what_fails_is_told) {
   ck_assert_uint_eq(count, 3);
   options.format = (hf_export_format)7;
   ck_assert_int_eq(hf_export(store, &options, help_take, &text, &count, &error), HF_EINVAL);
+  hf_close(&store);
+}
+END_TEST
+
+static void export_some(hf_store *store, hf_export_format format, const hf_list_options *list,
+                        hf_buf *out) {
+  hf_export_options options = {.format = format, .list = list};
+  hf_error error = HF_ERROR_INIT;
+  hf_buf_clear(out);
+  int status = hf_export(store, &options, help_take, out, NULL, &error);
+  ck_assert_msg(status == HF_OK, "%s", error.message);
+}
+
+/* As of one seq: what is saved later changes no byte; only what was asked for is there. */
+START_TEST(as_of_one_seq) {
+  hf_autobuf before = {0};
+  hf_autobuf after = {0};
+  hf_store *store = help_store(folder, "store");
+  nasty one = {"r", "S", {{NULL, NULL}}, "g", "", NULL};
+  nasty two = {"r2", "T", {{"t", "x"}}, NULL, "", NULL};
+  save_nasty(store, &one, "{\"n\":1}");
+  save_nasty(store, &two, "{\"n\":2}");
+  (void)help_export(store, (hf_export_format)_i, &before);
+  save_nasty(store, &one, "{\"n\":3}"); /* a later revision */
+  hf_list_options list = {.until = 2};
+  export_some(store, (hf_export_format)_i, &list, &after);
+  ck_assert_uint_eq(after.used, before.used);
+  ck_assert_mem_eq(after.data, before.data, after.used);
+  const hf_dim dim = {"t", "x"};
+  hf_list_options some = {.dims = &dim, .dims_count = 1};
+  export_some(store, (hf_export_format)_i, &some, &after);
+  ck_assert_ptr_nonnull(strstr(after.data, "r2"));
+  ck_assert_ptr_null(strstr(after.data, "\"g\""));
+  hf_list_options later = {.since = 3};
+  export_some(store, HF_EXPORT_JSONL, &later, &after);
+  ck_assert_int_eq(strncmp(after.data, "{\"seq\":3,", 9), 0);
   hf_close(&store);
 }
 END_TEST
@@ -464,6 +500,7 @@ int main(void) {
   tcase_add_test(tests, json_lines_are_the_records);
   tcase_add_test(tests, csv_can_be_read_back);
   tcase_add_loop_test(tests, empty_store, 0, 3);
+  tcase_add_loop_test(tests, as_of_one_seq, 0, 3);
   tcase_add_loop_test(tests, what_fails_is_told, 0, 3);
   tcase_add_test(tests, changed_exports);
   tcase_add_test(tests, long_documents_come_back);

@@ -1,0 +1,54 @@
+"""The examples of the section on exports, word for word."""
+
+import os
+import re
+import subprocess
+
+from support import DONE, HOLDFAST, TREE, Case, main
+
+DOCUMENTS = {"monday": 0.71, "tuesday": 0.74}
+
+
+def section():
+    """Of docs/ASKING.md, or a page of its own."""
+    for name in ("ASKING.md", os.path.join("parts", "export.md")):
+        path = os.path.join(TREE, "docs", name)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as page:
+                found = re.search(r"(?ms)^## Export\n(.*?)(?=^## |\Z)", page.read())
+            if found:
+                return found.group(1)
+    raise AssertionError("docs/ has no section \"Export\"")
+
+
+class Examples(Case):
+    def test_they_run(self):
+        for run, auc in DOCUMENTS.items():
+            self.save(run, "final", {"metrics": {"auc": auc}, "splits": ["a", "b"]})
+            self.save(run, "train", {"loss": auc})
+        blocks = re.findall(r"(?m)(?:^    .*\n)+", section())
+        commands = [re.sub(r"(?m)^    ", "", block) for block in blocks]
+        self.assertGreaterEqual(len(commands), 4)
+        readers = os.path.join(TREE, "build", "readers")
+        subprocess.run([os.path.join(TREE, "tests", "export", "install"), readers], check=True)
+        os.symlink(os.path.join(readers, "node_modules"), self.path("node_modules"))
+        os.mkdir(self.path("bin"))
+        os.symlink(HOLDFAST, self.path("bin", "holdfast"))
+        env = {**self.env, "HOLDFAST_STORE": self.store, "PATH": self.path("bin") + ":" + os.environ["PATH"]}
+        printed = []
+        for command in commands:
+            ran = subprocess.run(["bash", "-e", "-c", command], cwd=self.folder, env=env, capture_output=True,
+                                 timeout=60, check=False)
+            self.assertEqual((ran.returncode, ran.stderr), (DONE, b""), (command, ran))
+            printed.append(ran.stdout.decode())
+        self.assertEqual(printed[0].split("\n")[:-1], [
+            "exported: 4", "exported: 4", "exported: 4", "exported: 4", "exported: 1"])
+        self.assertEqual(printed[1], "exported: 3\n")
+        self.assertEqual(printed[2].split("\n")[:2], ["tuesday|0.74", "monday|0.71"])
+        self.assertIn("final|/metrics/auc|REAL|2\n", printed[2])
+        self.assertTrue(printed[2].endswith("monday|a\ntuesday|a\n"), printed[2])
+        self.assertRegex(printed[3], r"(?s)run_id: 'monday', '/metrics/auc': 0.71.*'/metrics/auc': null")
+
+
+if __name__ == "__main__":
+    main()
