@@ -31,15 +31,17 @@ static const hf_cli_column table_columns[] = {
     {"runs", 1, 0},  {"first", 1, 0}, {"last", 1, 0}, {"last_time", 0, 10},
 };
 
-/* Walks to the end. Answers an exit status. */
-static int collect(hf_cli *cli, hf_cursor *cursor, hf_cli_groups *groups) {
+/* Walks to the end, which *ret_whole tells of. Answers an exit status. */
+static int collect(hf_cli *cli, hf_cursor *cursor, hf_cli_groups *groups, int *ret_whole) {
   int status = HF_CLI_DONE;
   for (;;) {
     hf_record *record = NULL;
     hf_error err = HF_ERROR_INIT;
     int got = hf_cursor_next(cursor, &record, &err);
-    if (got == 0)
+    if (got == 0) {
+      *ret_whole = 1;
       return status;
+    }
     int failed = got == 1 && record->group != NULL && hf_cli_groups_add(groups, &record) != 0;
     hf_record_free(&record);
     if (failed)
@@ -140,13 +142,14 @@ static int list_groups(hf_cli *cli, const hf_list_options *options) {
   hf_error err = HF_ERROR_INIT;
   hf_cursor *cursor = NULL;
   int status = HF_CLI_DONE;
-  if (!hf_cli_asks_for_nothing(cli)) {
+  int is_whole = hf_cli_asks_for_nothing(cli);
+  if (!is_whole) {
     if (hf_list(cli->store, options, &cursor, &err) != HF_OK)
       return hf_cli_list_error(cli, &err);
-    status = collect(cli, cursor, &groups);
+    status = collect(cli, cursor, &groups, &is_whole);
     hf_cursor_close(&cursor);
   }
-  if (status == HF_CLI_DONE || status == HF_CLI_FAILED) {
+  if (is_whole) { /* a part of them would be another answer */
     int printed = print(cli, &groups);
     status = status == HF_CLI_DONE ? printed : status;
   }

@@ -93,16 +93,19 @@ static void print_sorted(hf_cli *cli, hf_cli_layout *layout, hf_cli_table *table
     hf_cli_columns_print(cli, &layout->columns, layout->how, table, cells);
 }
 
-/* To the end of the walk. Damaged records are told; *ret_count: how many came by. */
+/* To the end of the walk, which *ret_whole tells of. Damaged records are told; *ret_count: how many
+ * came by. */
 static int walk(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout, hf_cli_table *table,
-                uint64_t *ret_count) {
+                int *ret_whole, uint64_t *ret_count) {
   int status = HF_CLI_DONE;
   while (cursor != NULL && cli->out_errno == 0) {
     hf_record *record = NULL;
     hf_error err = HF_ERROR_INIT;
     int got = hf_cursor_next(cursor, &record, &err);
-    if (got == 0)
+    if (got == 0) {
+      *ret_whole = 1;
       break;
+    }
     if (got == 1) {
       int taken = take_record(cli, layout, table, record);
       hf_record_free(&record);
@@ -131,8 +134,9 @@ int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout,
     return status;
   if (layout->how == HF_CLI_CELLS_CSV)
     hf_cli_columns_heading(cli, &layout->columns);
-  status = walk(cli, cursor, layout, table, &count);
-  if (layout->sort != NULL && (status == HF_CLI_DONE || status == HF_CLI_FAILED))
+  int is_whole = cursor == NULL;
+  status = walk(cli, cursor, layout, table, &is_whole, &count);
+  if (layout->sort != NULL && is_whole) /* a part of them would be another answer */
     print_sorted(cli, layout, table);
   hf_cli_table_end(&table);
   if (ret_count != NULL)

@@ -100,6 +100,10 @@ static void put_cell(hf_cli_table *table, size_t column, const char *text, size_
                      size_t *owed) {
   size_t width = table->widths[column];
   size_t blanks = columns < width ? width - columns : 0;
+  if (text[0] == '\0') { /* numbers, too: a row does not end with blanks */
+    *owed += width + GAP_COLUMNS;
+    return;
+  }
   put_blanks(table->cli, *owed + (table->right[column] ? blanks : 0));
   hf_cli_out_text(table->cli, text);
   /* Blanks are put before the next cell: no row ends with them. */

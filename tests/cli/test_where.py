@@ -123,6 +123,8 @@ class Where(Case):
         self.assertEqual(table[1], ["2", "2", "true", '{"x":"1"}', "x", ""])
         self.assertEqual(table[2], ["3", "3e400", "", "", "", "null"])
         self.assertEqual(table[3], ["4", "0.1", "", "[]", "", ""])
+        lines = self.run_ok("list", "--columns", 'stage,/o/x,@"/a b",/none').out.split("\n")
+        self.assertEqual(lines[:3], ["stage  /o/x  /a b  /none", "s         1  true", "t"])
         history = self.run_ok("history", "--run-id", "a", "--stage", "s", "--columns", "seq,/n").lines
         self.assertEqual([line.split() for line in history], [["seq", "/n"], ["1", "0.10"], ["4", "0.1"]])
 
