@@ -24,7 +24,8 @@ enum hf_cli_exit {
   HF_CLI_NOT_FOUND = 3,
   HF_CLI_CONFLICT = 4,
   HF_CLI_LOCK = 5,
-  HF_CLI_UNSURE = 6
+  HF_CLI_UNSURE = 6,
+  HF_CLI_DIFFERS = 7
 };
 
 typedef enum hf_cli_kind {
@@ -96,6 +97,10 @@ typedef struct hf_cli_args {
   int repair;
   int yes;
   int force;
+  const char *fail_on;
+  int prev;
+  int all;
+  int rules;
   int man;
   int completion;
 
@@ -138,6 +143,7 @@ extern const hf_cli_command hf_cli_command_get;
 extern const hf_cli_command hf_cli_command_prev;
 extern const hf_cli_command hf_cli_command_head;
 extern const hf_cli_command hf_cli_command_list;
+extern const hf_cli_command hf_cli_command_diff;
 extern const hf_cli_command hf_cli_command_history;
 extern const hf_cli_command hf_cli_command_resolve;
 extern const hf_cli_command hf_cli_command_import;

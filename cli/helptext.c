@@ -23,7 +23,8 @@ const char hf_cli_about[] =
     "with names up to 64 bytes and values up to 256, group 1,024, a document 64 MiB "
     "(limits.document_bytes_max of the configuration), nested up to 512 deep. The "
     "configuration is one JSON object: filesystems (a type and its locker), lockers (options), "
-    "limits (document_bytes_max), packing (automatic: false leaves packing to holdfast pack).";
+    "limits (document_bytes_max), packing (automatic: false leaves packing to holdfast pack), "
+    "compare (the rules of holdfast diff).";
 
 const hf_cli_text_row hf_cli_exit_rows[] = {
     {"0", "done"},
@@ -32,10 +33,11 @@ const hf_cli_text_row hf_cli_exit_rows[] = {
     {"3", "not found: no such snapshot, no previous one"},
     {"4",
      "conflict: it exists (--if-absent), the seq is another one (--if-seq), or the attempt with "
-     "this --id was ended; nothing was saved"},
+     "this --id was ended; nothing was saved. Of diff: the snapshots are not comparable"},
     {"5", "the lock was not granted in time, or its backend cannot be reached; nothing was saved"},
     {"6", "unknown: published, but its durability could not be confirmed; holdfast resolve ID "
           "settles it"},
+    {"7", "it differs: the snapshots do, as gravely as diff --fail-on says"},
 };
 const size_t hf_cli_exit_rows_count = HF_CLI_COUNT(hf_cli_exit_rows);
 

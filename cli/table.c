@@ -25,8 +25,7 @@ int hf_cli_table_begin(hf_cli *cli, const hf_cli_column *columns, size_t columns
   return HF_CLI_DONE;
 }
 
-/* The terminal's width; 0: stdout is none, or has no width. */
-static size_t terminal_columns(void) {
+size_t hf_cli_terminal_columns(void) {
   struct winsize size;
   if (isatty(STDOUT_FILENO) != 1 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
     return 0;
@@ -34,7 +33,7 @@ static size_t terminal_columns(void) {
 }
 
 static void fit_to_terminal(hf_cli_table *table) {
-  size_t wide = terminal_columns();
+  size_t wide = hf_cli_terminal_columns();
   size_t total = 0;
   for (size_t i = 0; i < table->columns_count; i++)
     total += table->widths[i] + (i > 0 ? GAP_COLUMNS : 0);
@@ -67,7 +66,7 @@ static void put_cell(hf_cli_table *table, size_t column, const char *text, size_
 }
 
 static void print_rows(hf_cli_table *table) {
-  int to_terminal = terminal_columns() > 0;
+  int to_terminal = hf_cli_terminal_columns() > 0;
   if (!table->begun) {
     fit_to_terminal(table);
     size_t owed = 0;

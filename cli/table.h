@@ -29,6 +29,9 @@ typedef struct hf_cli_table {
   int begun; /* the heading stands */
 } hf_cli_table;
 
+/* The width of the terminal that stdout is; 0: it is none, or has no width. */
+size_t hf_cli_terminal_columns(void);
+
 /* The caller frees *ret_table by hf_cli_table_end. columns must live as long. Answers an exit
  * status. */
 int hf_cli_table_begin(hf_cli *cli, const hf_cli_column *columns, size_t columns_count,

@@ -157,6 +157,75 @@ size_t hf_cli_cut_columns(char *text, size_t columns) {
   return used;
 }
 
+/* Columns of a visible text's first character; *ret_bytes: its length. */
+static size_t first_columns(const char *text, size_t *ret_bytes) {
+  uint32_t point = 0;
+  size_t length = hf_cli_utf8(text, strlen(text), &point);
+  int width = length == 0 ? 1 : hf_cli_char_columns(point);
+  *ret_bytes = length == 0 ? 1 : length;
+  return width > 0 ? (size_t)width : 0;
+}
+
+/* How many bytes of a visible text take at most `columns` columns. */
+static size_t head_bytes(const char *text, size_t columns) {
+  size_t at = 0, used = 0, length = 0;
+  while (text[at] != '\0') {
+    used += first_columns(text + at, &length);
+    if (used > columns)
+      break;
+    at += length;
+  }
+  return at;
+}
+
+/* From where on it takes at most `columns`. */
+static size_t tail_from(const char *text, size_t total, size_t columns) {
+  size_t at = 0, length = 0;
+  while (text[at] != '\0' && total > columns) {
+    total -= first_columns(text + at, &length);
+    at += length;
+  }
+  return at;
+}
+
+char *hf_cli_visible_middle(const char *text, size_t bytes, size_t columns, size_t *ret_columns) {
+  size_t near = columns * 16; /* more bytes than that are not looked at, at either end */
+  size_t before = bytes > 2 * near ? near : bytes;
+  while (before < bytes && before > 0 && ((unsigned char)text[before] & 0xC0) == 0x80)
+    before--;
+  size_t from = before < bytes ? bytes - near : 0;
+  while (from < bytes && from > 0 && ((unsigned char)text[from] & 0xC0) == 0x80)
+    from++;
+  size_t head_columns = 0, tail_columns = 0;
+  char *head = hf_cli_visible(text, before, &head_columns);
+  char *tail = hf_cli_visible(text + from, bytes - from, &tail_columns);
+  char *made = NULL;
+  size_t made_bytes = 0;
+  FILE *to = head != NULL && tail != NULL ? open_memstream(&made, &made_bytes) : NULL;
+  if (to != NULL) {
+    int failed = 0;
+    if (before == bytes && head_columns <= columns)
+      failed |= fputs(head, to) == EOF;
+    else
+      failed |= fprintf(to, "%.*s\xE2\x80\xA6%s", (int)head_bytes(head, columns / 2), head,
+                        tail + tail_from(tail, tail_columns, columns - columns / 2 - 1)) < 0;
+    failed |= fclose(to) != 0;
+    if (failed) {
+      free(made);
+      made = NULL;
+    }
+  }
+  if (made != NULL && ret_columns != NULL) {
+    size_t length = 0;
+    *ret_columns = 0;
+    for (size_t at = 0; made[at] != '\0'; at += length)
+      *ret_columns += first_columns(made + at, &length);
+  }
+  free(head);
+  free(tail);
+  return made;
+}
+
 enum { DISTANCE_CHARS_MAX = 32 };
 
 size_t hf_cli_distance(const char *a, const char *b) {

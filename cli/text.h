@@ -25,6 +25,10 @@ char *hf_cli_visible(const char *text, size_t bytes, size_t *ret_columns);
  * columns it now takes. */
 size_t hf_cli_cut_columns(char *text, size_t columns);
 
+/* The text made visible, at most `columns` (2 or more) wide: what is longer is cut in the middle,
+ * with an ellipsis there. The caller frees it; NULL: out of memory. ret_columns may be NULL. */
+char *hf_cli_visible_middle(const char *text, size_t bytes, size_t columns, size_t *ret_columns);
+
 /* How many single changes (one character inserted, removed, replaced, or two swapped) turn one name
  * into the other. */
 size_t hf_cli_distance(const char *a, const char *b);

@@ -119,6 +119,7 @@ void hf_config_free(hf_config **config) {
     return;
   free_pairs((*config)->filesystems, (*config)->filesystems_count);
   free_pairs((*config)->lockers, (*config)->lockers_count);
+  hf_compare_free(&(*config)->compare);
   free((*config)->path);
   free(*config);
   *config = NULL;

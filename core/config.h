@@ -8,6 +8,8 @@
 
 #include <holdfast/config.h>
 
+#include "diff_rules.h"
+
 enum {
   HF_CONFIG_BYTES_MAX = 1024 * 1024,
   HF_CONFIG_NESTING_MAX = 8,
@@ -29,6 +31,7 @@ struct hf_config {
   size_t filesystems_count;
   hf_config_pair *lockers; /* a scheme and its options' text */
   size_t lockers_count;
+  hf_compare compare; /* the rules of hf_diff */
 };
 
 /* Checks the text (of the file config->path) and fills config. redis_url: HOLDFAST_REDIS_URL, or

@@ -291,10 +291,12 @@ static int check_json(const hf_config *config, const char *text, size_t bytes, h
 }
 
 static int take_all(hf_config *config, const cJSON *root, const hf_json *text, hf_error *reterr) {
-  static const char *const names[] = {"filesystems", "lockers", "limits", "packing", NULL};
-  hf_json lockers = {0};
+  static const char *const names[] = {"filesystems", "lockers", "limits",
+                                      "packing",     "compare", NULL};
+  hf_json lockers = {0}, compare = {0};
   int status = check_members(config, root, "", names, reterr);
   (void)hf_json_member(text, "lockers", &lockers);
+  (void)hf_json_member(text, "compare", &compare);
   for (const cJSON *member = root->child; status == HF_OK && member != NULL;
        member = member->next) {
     if (!cJSON_IsObject(member))
@@ -305,6 +307,8 @@ static int take_all(hf_config *config, const cJSON *root, const hf_json *text, h
       status = take_lockers(config, member, &lockers, reterr);
     else if (strcmp(member->string, "limits") == 0)
       status = take_limits(config, member, reterr);
+    else if (strcmp(member->string, "compare") == 0)
+      status = hf_compare_parse(&config->compare, config->path, &compare, reterr);
     else
       status = take_packing(config, member, reterr);
   }
