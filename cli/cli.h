@@ -31,6 +31,7 @@ enum hf_cli_exit {
 typedef enum hf_cli_kind {
   HF_CLI_FLAG,     /* int, set to 1 */
   HF_CLI_TEXT,     /* const char * */
+  HF_CLI_TEXTS,    /* hf_cli_texts: may stand several times */
   HF_CLI_NUMBER,   /* hf_cli_number */
   HF_CLI_DURATION, /* int64_t, milliseconds */
   HF_CLI_DIM       /* N=V, added to dims */
@@ -40,6 +41,13 @@ typedef struct hf_cli_number {
   int given;
   uint64_t value;
 } hf_cli_number;
+
+enum { HF_CLI_TEXTS_MAX = 32 };
+
+typedef struct hf_cli_texts {
+  const char *text[HF_CLI_TEXTS_MAX];
+  size_t count;
+} hf_cli_texts;
 
 /* One option of a command. */
 typedef struct hf_cli_option {
@@ -75,6 +83,12 @@ typedef struct hf_cli_args {
   const char *pointer;
   const char *format;
   const char *out;
+  const char *host;
+  const char *after;
+  const char *before;
+  hf_cli_texts where;
+  const char *columns;
+  const char *sort;
   int64_t timeout_ms; /* -1: not given */
   hf_cli_number if_seq;
   hf_cli_number seq;
@@ -144,6 +158,7 @@ extern const hf_cli_command hf_cli_command_prev;
 extern const hf_cli_command hf_cli_command_head;
 extern const hf_cli_command hf_cli_command_list;
 extern const hf_cli_command hf_cli_command_diff;
+extern const hf_cli_command hf_cli_command_groups;
 extern const hf_cli_command hf_cli_command_history;
 extern const hf_cli_command hf_cli_command_resolve;
 extern const hf_cli_command hf_cli_command_import;

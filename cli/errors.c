@@ -159,3 +159,15 @@ void hf_cli_log(void *context, hf_log_level level, const char *message) {
   if (wanted)
     put_line(cli, NULL, kind, message, "");
 }
+
+int hf_cli_expr_error(const hf_cli *cli, const char *option, size_t number, const hf_error *err) {
+  char place[128];
+  char which[32] = "";
+  if (err->code != HF_EINVAL && err->code != HF_ELIMIT)
+    return hf_cli_library_error(cli, option, err);
+  if (number > 0)
+    (void)snprintf(which, sizeof which, " %zu", number);
+  (void)snprintf(place, sizeof place, "%s%s%s%.60s", option, which,
+                 err->place[0] != '\0' ? ": " : "", err->place);
+  return hf_cli_usage(cli, place, "%s", err->message);
+}

@@ -30,6 +30,12 @@ int hf_cli_no_memory(const hf_cli *cli);
  * For HF_EUNSURE the command that settles it is added. Answers the exit status. */
 int hf_cli_library_error(const hf_cli *cli, const char *place, const hf_error *err);
 
+/* The library's error about an expression or a place that was given: wrong use, with the place in
+ * it. option: "--where"; number: which of several, from 1 (0: there is one). Answers the exit
+ * status.
+ */
+int hf_cli_expr_error(const hf_cli *cli, const char *option, size_t number, const hf_error *err);
+
 /* The library's own messages: warnings unless --quiet, all of them with --verbose. An hf_log_fn;
  * context: the hf_cli. */
 void hf_cli_log(void *context, hf_log_level level, const char *message);

@@ -8,6 +8,7 @@ static const hf_cli_option history_options[] = {
     HF_CLI_OPT_RUN_ID("the run"),
     HF_CLI_OPT_STAGE("the stage"),
     HF_CLI_OPT_DIM("a dim of the key; all of them must be given"),
+    HF_CLI_OPT_TEXT("columns", columns, "A,B", 0, "what to show: see holdfast help list"),
     HF_CLI_OPT_CHOICE("format", format, "table|jsonl|csv", "table is the default"),
 };
 
@@ -25,7 +26,11 @@ static int run_history(hf_cli *cli) {
   if (hf_history(cli->store, &key, &cursor, &err) != HF_OK)
     return hf_cli_library_error(cli, NULL, &err);
   uint64_t count = 0;
-  status = hf_cli_print_records(cli, cursor, 0, 1, &count);
+  hf_cli_layout layout;
+  status = hf_cli_layout_begin(cli, 0, 1, &layout);
+  if (status == HF_CLI_DONE)
+    status = hf_cli_print_records(cli, cursor, &layout, &count);
+  hf_cli_layout_end(&layout);
   hf_cursor_close(&cursor);
   if (status != HF_CLI_DONE || count > 0)
     return status;
@@ -36,7 +41,8 @@ static int run_history(hf_cli *cli) {
 
 const hf_cli_command hf_cli_command_history = {
     .name = "history",
-    .synopsis = "history --run-id R --stage S [--dim N=V]... [--format table|jsonl|csv]",
+    .synopsis = "history --run-id R --stage S [--dim N=V]... [--columns A,B,...] "
+                "[--format table|jsonl|csv]",
     .summary = "list the revisions of one key",
     .details = "Lists every revision of the key, the first one first, as list does. Exit status 3 "
                "where the key has none.",

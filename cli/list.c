@@ -4,16 +4,21 @@
 #include "output.h"
 #include "records.h"
 #include "store.h"
+#include "where.h"
 
 static const hf_cli_option list_options[] = {
     HF_CLI_OPT_RUN_ID("only this run"),
     HF_CLI_OPT_STAGE("only this stage"),
     HF_CLI_OPT_GROUP("only this group"),
     HF_CLI_OPT_DIM("only snapshots that have this dim, whatever others they have"),
+    HF_CLI_OPT_FILTERS,
     HF_CLI_OPT_NUMBER("since", since, "N", "from seq N on"),
     HF_CLI_OPT_NUMBER("until", until, "N",
                       "up to seq N; revisions are those that were current then"),
-    HF_CLI_OPT_NUMBER("limit", limit, "K", "at most K of them"),
+    HF_CLI_OPT_TEXT("columns", columns, "A,B", 0,
+                    "what to show: members of the envelope and pointers into the document"),
+    HF_CLI_OPT_TEXT("sort", sort, "COLUMN[:desc]", 0, "in the order of this; without it by seq"),
+    HF_CLI_OPT_NUMBER("limit", limit, "K", "at most K of them, after sorting"),
     HF_CLI_OPT_FLAG("reverse", reverse, "the highest seq first"),
     HF_CLI_OPT_FLAG("all-revisions", all_revisions, "older revisions too"),
     HF_CLI_OPT_FLAG("all-records", all_records,
@@ -21,47 +26,48 @@ static const hf_cli_option list_options[] = {
     HF_CLI_OPT_CHOICE("format", format, "table|jsonl|csv", "table is the default"),
 };
 
-/* The library takes 0 for "no bound"; who asks for nothing gets nothing. */
-static int asks_for_nothing(const hf_cli_args *args) {
-  return (args->until.given && args->until.value == 0) ||
-         (args->limit.given && args->limit.value == 0);
+static int print(hf_cli *cli, hf_cli_layout *layout, hf_list_options *options) {
+  hf_error err = HF_ERROR_INIT;
+  hf_cursor *cursor = NULL;
+  hf_cli_layout_choose(layout, options);
+  if (!hf_cli_asks_for_nothing(cli) && hf_list(cli->store, options, &cursor, &err) != HF_OK)
+    return hf_cli_list_error(cli, &err);
+  int status = hf_cli_print_records(cli, cursor, layout, NULL);
+  hf_cursor_close(&cursor);
+  return status;
 }
 
 static int run_list(hf_cli *cli) {
   const hf_cli_args *args = &cli->args;
-  int status = hf_cli_check_format(cli);
-  if (status == HF_CLI_DONE)
-    status = hf_cli_need_store(cli);
-  if (status != HF_CLI_DONE)
-    return status;
   hf_list_options options = {
-      .run_id = args->run_id,
-      .stage = args->stage,
-      .group = args->group,
-      .dims = args->dims,
-      .dims_count = args->dims_count,
-      .since = args->since.value,
-      .until = args->until.value,
       .limit = args->limit.value,
       .reverse = args->reverse,
       .all_revisions = args->all_revisions,
       .all_records = args->all_records,
   };
-  hf_error err = HF_ERROR_INIT;
-  hf_cursor *cursor = NULL;
-  if (!asks_for_nothing(args) && hf_list(cli->store, &options, &cursor, &err) != HF_OK)
-    return hf_cli_library_error(cli, NULL, &err);
-  status = hf_cli_print_records(cli, cursor, args->all_records,
-                                args->all_revisions || args->all_records, NULL);
-  hf_cursor_close(&cursor);
+  hf_expr *where = NULL;
+  hf_cli_layout layout = {0};
+  int status = hf_cli_check_format(cli);
+  if (status == HF_CLI_DONE)
+    status = hf_cli_filters(cli, &options, &where);
+  if (status == HF_CLI_DONE)
+    status = hf_cli_layout_begin(cli, args->all_records, args->all_revisions || args->all_records,
+                                 &layout);
+  if (status == HF_CLI_DONE)
+    status = hf_cli_need_store(cli);
+  if (status == HF_CLI_DONE)
+    status = print(cli, &layout, &options);
+  hf_cli_layout_end(&layout);
+  hf_expr_free(&where);
   return status;
 }
 
 const hf_cli_command hf_cli_command_list = {
     .name = "list",
-    .synopsis = "list [--run-id R] [--stage S] [--group G] [--dim N=V]... [--since N] [--until N] "
-                "[--limit K] [--reverse] [--all-revisions] [--all-records] "
-                "[--format table|jsonl|csv]",
+    .synopsis =
+        "list [--run-id R] [--stage S] [--group G] [--dim N=V]... " HF_CLI_FILTERS_SYNOPSIS " "
+        "[--since N] [--until N] [--columns A,B,...] [--sort COLUMN[:desc]] [--limit K] "
+        "[--reverse] [--all-revisions] [--all-records] [--format table|jsonl|csv]",
     .summary = "list snapshots",
     .details =
         "Lists snapshots in the order of their seq, without their documents: the current revision "
@@ -69,11 +75,34 @@ const hf_cli_command hf_cli_command_list = {
         "record that is no snapshot); the log has no gap. A record that cannot be read is told on "
         "stderr, the list goes on, and the exit status is 1.\n"
         "\n"
-        "The table shows the beginning of long groups, and control characters as escapes. jsonl "
-        "(or --json) and csv (RFC 4180) show everything as it is: seq, op, id, run_id, stage, "
-        "dims, group, ts, at, host, pid, sha256, size, current; jsonl also legacy_seq and "
-        "legacy_clock, for imported snapshots.",
+        "The table shows the beginning of long groups, and control characters as escapes; on a "
+        "terminal it fits the width. jsonl (or --json) and csv (RFC 4180) show everything as it "
+        "is: seq, op, id, run_id, stage, dims, group, ts, at, host, pid, sha256, size, current; "
+        "jsonl also legacy_seq and legacy_clock, for imported snapshots. --columns chooses: these "
+        "members, time, dims.NAME, and JSON Pointers (RFC 6901) into the document, separated by "
+        "commas. Numbers are shown as they were written. What is absent is empty; in jsonl it is "
+        "null.\n"
+        "\n"
+        "--where keeps the snapshots for which an expression holds: comparisons ( == != < <= > >= "
+        ") of pointers, members and JSON values, exists, and, or, not, parentheses. Given several "
+        "times, all must hold. Numbers are compared exactly. Where a side is absent, every "
+        "comparison is false, != as well: write not /a == 1 for what has no /a, too. Values of "
+        "different types are not equal. A pointer with blanks or one of ( ) < > = ! , \" is "
+        "written @\"/a b\", a dim's name dims.\"a b\".\n"
+        "\n"
+        "time is the snapshot's own time (ts), or where it has none the time when it was saved "
+        "(at). --after takes that time or later, --before what is earlier; in --where these three "
+        "are compared with timestamps as instants. A time without a zone is taken as UTC, in the "
+        "option and in the snapshot, on whatever host it was written.\n"
+        "\n"
+        "--sort puts numbers first, by their exact value, then times, then everything else by its "
+        "text; what is absent (or null) is last, with :desc too. Rows that are equal stay in the "
+        "order of their seq. What waits to be sorted is held in memory: with --limit K no more "
+        "than 2 K rows (or 1,024), else up to 256 MiB, and beyond that the command fails.",
     .examples = "holdfast list --stage final --limit 20 --reverse\n"
+                "holdfast list --where '/metrics/auc > 0.7 and not dims.view == \"test\"'\n"
+                "holdfast list --columns run_id,/metrics/auc --sort /metrics/auc:desc --limit 10\n"
+                "holdfast list --after 2026-01-01 --before 2026-02-01 --host node7\n"
                 "holdfast list --format csv --all-revisions",
     .options = list_options,
     .options_count = HF_CLI_COUNT(list_options),

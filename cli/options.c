@@ -124,6 +124,14 @@ static int set_option(hf_cli *cli, const hf_cli_option *option, char *value) {
       return hf_cli_usage(cli, place, "\"%.80s\" is none of %s", value, option->choices);
     *(const char **)member = value;
     return HF_CLI_DONE;
+  case HF_CLI_TEXTS: {
+    hf_cli_texts *texts = member;
+    if (texts->count == HF_CLI_TEXTS_MAX)
+      return hf_cli_usage(cli, place, "is given more than %d times; that is the limit",
+                          HF_CLI_TEXTS_MAX);
+    texts->text[texts->count++] = value;
+    return HF_CLI_DONE;
+  }
   case HF_CLI_NUMBER:
     if (hf_cli_parse_number(value, &((hf_cli_number *)member)->value) != 0)
       return hf_cli_usage(cli, place, "wants a number, not \"%.80s\"", value);

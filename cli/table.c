@@ -9,7 +9,11 @@
 #include "output.h"
 #include "text.h"
 
-enum { GAP_COLUMNS = 2 };
+enum {
+  GAP_COLUMNS = 2,
+  TERMINAL_COLUMNS = 80, /* of one that does not tell */
+  SHRINKS_AT_MOST_TO = 4 /* where even shrunk columns are too many */
+};
 
 int hf_cli_table_begin(hf_cli *cli, const hf_cli_column *columns, size_t columns_count,
                        hf_cli_table **ret_table) {
@@ -19,17 +23,43 @@ int hf_cli_table_begin(hf_cli *cli, const hf_cli_column *columns, size_t columns
   table->cli = cli;
   table->columns = columns;
   table->columns_count = columns_count;
-  for (size_t i = 0; i < columns_count; i++)
-    table->widths[i] = strlen(columns[i].heading);
+  for (size_t i = 0; i < columns_count; i++) {
+    char *visible =
+        hf_cli_visible(columns[i].heading, strlen(columns[i].heading), &table->widths[i]);
+    if (visible == NULL) {
+      free(table);
+      return hf_cli_no_memory(cli);
+    }
+    free(visible);
+  }
   *ret_table = table;
   return HF_CLI_DONE;
 }
 
 size_t hf_cli_terminal_columns(void) {
   struct winsize size;
-  if (isatty(STDOUT_FILENO) != 1 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
+  if (isatty(STDOUT_FILENO) != 1)
     return 0;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+    return TERMINAL_COLUMNS;
   return size.ws_col;
+}
+
+/* The widest of those that may shrink gives one column. 0: none may. */
+static int shrink(hf_cli_table *table, int beyond) {
+  size_t widest = SIZE_MAX;
+  for (size_t i = 0; i < table->columns_count; i++) {
+    size_t least = table->columns[i].shrinks_to;
+    if (beyond && least > SHRINKS_AT_MOST_TO)
+      least = SHRINKS_AT_MOST_TO;
+    if (least > 0 && table->widths[i] > least &&
+        (widest == SIZE_MAX || table->widths[i] > table->widths[widest]))
+      widest = i;
+  }
+  if (widest == SIZE_MAX)
+    return 0;
+  table->widths[widest]--;
+  return 1;
 }
 
 static void fit_to_terminal(hf_cli_table *table) {
@@ -37,17 +67,28 @@ static void fit_to_terminal(hf_cli_table *table) {
   size_t total = 0;
   for (size_t i = 0; i < table->columns_count; i++)
     total += table->widths[i] + (i > 0 ? GAP_COLUMNS : 0);
-  while (wide > 0 && total > wide) {
-    /* The widest of those that may shrink gives one column. */
-    size_t widest = SIZE_MAX;
-    for (size_t i = 0; i < table->columns_count; i++)
-      if (table->columns[i].shrinks_to > 0 && table->widths[i] > table->columns[i].shrinks_to &&
-          (widest == SIZE_MAX || table->widths[i] > table->widths[widest]))
-        widest = i;
-    if (widest == SIZE_MAX)
-      return;
-    table->widths[widest]--;
+  while (wide > 0 && total > wide && (shrink(table, 0) || shrink(table, 1)))
     total--;
+}
+
+static int is_number(const char *text) {
+  size_t digits = strspn(text, "0123456789+-.eE");
+  return text[digits] == '\0' && strpbrk(text, "0123456789") != NULL;
+}
+
+/* On which side a column's cells stand, by the rows that are there. */
+static void choose_sides(hf_cli_table *table) {
+  for (size_t i = 0; i < table->columns_count; i++) {
+    size_t numbers = 0;
+    size_t others = 0;
+    for (size_t row = 0; row < table->rows; row++) {
+      const char *text = table->cells[row][i];
+      if (text != NULL && text[0] != '\0')
+        *(is_number(text) ? &numbers : &others) += 1;
+    }
+    table->right[i] = table->columns[i].right == HF_CLI_RIGHT_IF_NUMBERS
+                          ? numbers > 0 && others == 0
+                          : table->columns[i].right;
   }
 }
 
@@ -59,20 +100,37 @@ static void put_cell(hf_cli_table *table, size_t column, const char *text, size_
                      size_t *owed) {
   size_t width = table->widths[column];
   size_t blanks = columns < width ? width - columns : 0;
-  put_blanks(table->cli, *owed + (table->columns[column].right ? blanks : 0));
+  put_blanks(table->cli, *owed + (table->right[column] ? blanks : 0));
   hf_cli_out_text(table->cli, text);
   /* Blanks are put before the next cell: no row ends with them. */
-  *owed = GAP_COLUMNS + (table->columns[column].right ? 0 : blanks);
+  *owed = GAP_COLUMNS + (table->right[column] ? 0 : blanks);
+}
+
+/* Of a pointer that is too long its end says most. */
+static void print_headings(hf_cli_table *table) {
+  size_t owed = 0;
+  for (size_t i = 0; i < table->columns_count; i++) {
+    size_t columns = 0;
+    const char *heading = table->columns[i].heading;
+    char *visible = hf_cli_visible(heading, strlen(heading), &columns);
+    if (visible == NULL)
+      hf_cli_out_no_memory(table->cli);
+    else if (columns > table->widths[i] && heading[0] == '/')
+      columns = hf_cli_cut_front(visible, table->widths[i]);
+    else if (columns > table->widths[i])
+      columns = hf_cli_cut_columns(visible, table->widths[i]);
+    put_cell(table, i, visible != NULL ? visible : "", columns, &owed);
+    free(visible);
+  }
+  hf_cli_out_text(table->cli, "\n");
 }
 
 static void print_rows(hf_cli_table *table) {
   int to_terminal = hf_cli_terminal_columns() > 0;
   if (!table->begun) {
+    choose_sides(table);
     fit_to_terminal(table);
-    size_t owed = 0;
-    for (size_t i = 0; i < table->columns_count; i++)
-      put_cell(table, i, table->columns[i].heading, strlen(table->columns[i].heading), &owed);
-    hf_cli_out_text(table->cli, "\n");
+    print_headings(table);
     table->begun = 1;
   }
   for (size_t row = 0; row < table->rows; row++) {

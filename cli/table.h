@@ -5,18 +5,20 @@
 #include "cli.h"
 
 enum {
-  HF_CLI_TABLE_COLUMNS_MAX = 12,
-  HF_CLI_TABLE_ROWS_MAX = 256 /* the columns are made as wide as the first rows need */
+  HF_CLI_TABLE_COLUMNS_MAX = 32,
+  HF_CLI_TABLE_ROWS_MAX = 256, /* the columns are made as wide as the first rows need */
+  HF_CLI_RIGHT_IF_NUMBERS = 2
 };
 
 typedef struct hf_cli_column {
   const char *heading;
-  int right;         /* numbers */
+  int right;         /* numbers; or HF_CLI_RIGHT_IF_NUMBERS: where the first rows have only such */
   size_t shrinks_to; /* on a terminal that is too narrow; 0: it does not shrink */
 } hf_cli_column;
 
 /* A table that is being printed. Control characters in cells are made visible, wide characters
- * counted as such. Where stdout is a terminal a row is cut to its width. */
+ * counted as such. Where stdout is a terminal a row is cut to its width (one that does not tell it:
+ * 80). */
 typedef struct hf_cli_table {
   hf_cli *cli;
   const hf_cli_column *columns;
@@ -26,6 +28,7 @@ typedef struct hf_cli_table {
   size_t rows;
   size_t in_row;
   size_t widths[HF_CLI_TABLE_COLUMNS_MAX];
+  int right[HF_CLI_TABLE_COLUMNS_MAX];
   int begun; /* the heading stands */
 } hf_cli_table;
 

@@ -226,6 +226,38 @@ char *hf_cli_visible_middle(const char *text, size_t bytes, size_t columns, size
   return made;
 }
 
+size_t hf_cli_cut_front(char *text, size_t columns) {
+  static const char ellipsis[] = "\xE2\x80\xA6";
+  size_t bytes = strlen(text);
+  size_t used = 0;
+  size_t from = bytes; /* where the end begins that fits beside the ellipsis */
+  for (size_t at = bytes; at > 0;) {
+    size_t begin = at - 1;
+    while (begin > 0 && ((unsigned char)text[begin] & 0xC0) == 0x80)
+      begin--;
+    uint32_t point = 0;
+    size_t length = hf_cli_utf8(text + begin, bytes - begin, &point);
+    int width = length == 0 ? 1 : hf_cli_char_columns(point);
+    used += width > 0 ? (size_t)width : 0;
+    if (used + 1 > columns)
+      break;
+    from = at = begin;
+  }
+  if (from < sizeof ellipsis - 1) /* so little is cut that the ellipsis has no room */
+    return hf_cli_cut_columns(text, columns);
+  used = 1;
+  for (size_t at = from; at < bytes;) {
+    uint32_t point = 0;
+    size_t length = hf_cli_utf8(text + at, bytes - at, &point);
+    int width = length == 0 ? 1 : hf_cli_char_columns(point);
+    used += width > 0 ? (size_t)width : 0;
+    at += length == 0 ? 1 : length;
+  }
+  memmove(text + sizeof ellipsis - 1, text + from, bytes - from + 1);
+  memcpy(text, ellipsis, sizeof ellipsis - 1);
+  return used;
+}
+
 enum { DISTANCE_CHARS_MAX = 32 };
 
 size_t hf_cli_distance(const char *a, const char *b) {

@@ -29,6 +29,9 @@ size_t hf_cli_cut_columns(char *text, size_t columns);
  * with an ellipsis there. The caller frees it; NULL: out of memory. ret_columns may be NULL. */
 char *hf_cli_visible_middle(const char *text, size_t bytes, size_t columns, size_t *ret_columns);
 
+/* Cuts as hf_cli_cut_columns does, with the end kept, and the ellipsis before it. */
+size_t hf_cli_cut_front(char *text, size_t columns);
+
 /* How many single changes (one character inserted, removed, replaced, or two swapped) turn one name
  * into the other. */
 size_t hf_cli_distance(const char *a, const char *b);

@@ -2,11 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blob.h"
+#include "clock.h"
 #include "err.h"
+#include "expr.h"
 #include "index.h"
 #include "json.h"
 #include "plant.h"
 #include "read.h"
+#include "window.h"
 
 #include "banned.h"
 
@@ -24,6 +28,13 @@ struct hf_cursor {
   int all_revisions;
   int all_records;
   int with_documents;
+  hf_buf host;       /* as a JSON string; empty: any */
+  int64_t after_us;  /* the time must not be earlier */
+  int64_t before_us; /* but earlier than this */
+  int has_times;
+  const hf_expr *where; /* the caller's */
+  hf_window window;
+  hf_buf blob; /* of the record that is looked at; empty: not read */
 };
 
 void hf_cursor_close(hf_cursor **cursor) {
@@ -32,6 +43,9 @@ void hf_cursor_close(hf_cursor **cursor) {
   hf_keytext_free(&(*cursor)->key);
   for (size_t i = 0; i < HF_DIMS_MAX; i++)
     hf_buf_free(&(*cursor)->wanted[i]);
+  hf_buf_free(&(*cursor)->host);
+  hf_buf_free(&(*cursor)->blob);
+  hf_window_free(&(*cursor)->window);
   free(*cursor);
   *cursor = NULL;
 }
@@ -46,6 +60,29 @@ static int want_dims(hf_cursor *cursor, const hf_list_options *options, hf_error
     if (hf_json_add_string(text, options->dims[i].value, strlen(options->dims[i].value)) != 0)
       status = hf_err_nomem(reterr);
   }
+  return status;
+}
+
+static int want_time(const char *name, const char *text, int64_t *ret_us, hf_error *reterr) {
+  if (text == NULL || hf_timestamp_parse(text, strlen(text), ret_us) == 0)
+    return HF_OK;
+  return hf_err(reterr, HF_EINVAL, name,
+                "\"%.64s\" is no timestamp; write it as 2026-01-02T03:04:05Z, or as Python's "
+                "isoformat() does",
+                text);
+}
+
+static int want_place(hf_cursor *cursor, const hf_list_options *options, hf_error *reterr) {
+  cursor->where = options->where;
+  cursor->has_times = options->after != NULL || options->before != NULL;
+  cursor->after_us = INT64_MIN;
+  cursor->before_us = INT64_MAX;
+  int status = want_time("after", options->after, &cursor->after_us, reterr);
+  if (status == HF_OK)
+    status = want_time("before", options->before, &cursor->before_us, reterr);
+  if (status == HF_OK && options->host != NULL &&
+      hf_json_add_string(&cursor->host, options->host, strlen(options->host)) != 0)
+    status = hf_err_nomem(reterr);
   return status;
 }
 
@@ -64,6 +101,8 @@ static int begin(hf_store *store, const hf_list_options *options, hf_cursor *cur
                  hf_error *reterr) {
   uint64_t head = 0;
   int status = want(cursor, options, reterr);
+  if (status == HF_OK)
+    status = want_place(cursor, options, reterr);
   if (status == HF_OK)
     status = hf_read_begin(store, &head, reterr);
   if (status != HF_OK)
@@ -181,12 +220,87 @@ static int piece_wanted(const hf_buf *wanted, hf_piece piece) {
   return wanted->used == 0 || hf_piece_equal(hf_piece_of(wanted), piece);
 }
 
+/* The snapshot's own time, else when it was saved. */
+static int wants_time(const hf_cursor *cursor, const hf_line *line) {
+  int64_t us = 0;
+  if (!cursor->has_times)
+    return 1;
+  int got =
+      line->ts.text != NULL && hf_timestamp_parse(line->ts.text + 1, line->ts.bytes - 2, &us) == 0;
+  if (!got)
+    got = line->at.text != NULL &&
+          hf_timestamp_parse(line->at.text + 1, line->at.bytes - 2, &us) == 0;
+  return got && us >= cursor->after_us && us < cursor->before_us;
+}
+
 static int line_matches(const hf_cursor *cursor, const hf_line *line) {
   if (HF_PLANTED(WALK_HIT_UNCHECKED))
     return 1;
   return piece_wanted(&cursor->key.run, line->run) &&
          piece_wanted(&cursor->key.stage, line->stage) &&
-         piece_wanted(&cursor->key.group, line->group) && wants_dims(cursor, line);
+         piece_wanted(&cursor->key.group, line->group) && piece_wanted(&cursor->host, line->host) &&
+         wants_time(cursor, line) && wants_dims(cursor, line);
+}
+
+/* The record that the walk is at. */
+typedef struct place {
+  hf_cursor *cursor;
+  uint64_t seq;
+  hf_row row;
+  hf_piece text;
+  hf_line line;
+  int is_current; /* -1: not asked yet */
+} place;
+
+static int place_is_current(void *context, hf_error *reterr) {
+  place *at = context;
+  if (at->is_current < 0)
+    at->is_current =
+        hf_read_is_current(at->cursor->store, at->seq, &at->row, at->cursor->last, reterr);
+  return at->is_current;
+}
+
+static int place_document(void *context, hf_piece *ret_document, hf_error *reterr) {
+  place *at = context;
+  hf_buf *blob = &at->cursor->blob;
+  hf_buf_clear(blob);
+  int status = hf_blob_read(at->cursor->store, &at->line, blob, reterr);
+  if (status != HF_OK)
+    hf_err_place_below(reterr, at->cursor->store->path);
+  *ret_document = hf_piece_of(blob);
+  return status;
+}
+
+static int where_matches(place *at, hf_error *reterr) {
+  if (at->cursor->where == NULL)
+    return 1;
+  hf_subject subject = {at->seq, &at->line, place_is_current, place_document, at};
+  return hf_expr_match_subject(at->cursor->where, &subject, reterr);
+}
+
+/* Is it one for the caller? 1, 0, or negative. An old revision is passed over before it is read;
+ * but where much is compared, reading on is cheaper than looking each key up. */
+static int is_wanted(place *at, hf_error *reterr) {
+  hf_cursor *cursor = at->cursor;
+  hf_store *store = cursor->store;
+  int is_any = cursor->all_revisions || (at->row.flags & HF_ROW_DAMAGED) != 0;
+  int got = is_any || cursor->where != NULL ? 1 : place_is_current(at, reterr);
+  if (got != 1)
+    return got;
+  int status =
+      hf_window_line(store, &cursor->window, at->seq, &at->row, &at->text, &at->line, reterr);
+  if (status != HF_OK)
+    hf_err_place_below(reterr, store->path);
+  else if (!line_matches(cursor, &at->line))
+    return 0;
+  got = status == HF_OK ? where_matches(at, reterr) : status;
+  if (got == 0 || is_any || cursor->where == NULL || (got < 0 && got != HF_EDAMAGED))
+    return got;
+  /* damage in an old revision is nobody's business */
+  int is_current = place_is_current(at, got == 1 ? reterr : NULL);
+  if (is_current < 0 && got == 1)
+    return is_current;
+  return is_current != 0 ? got : 0;
 }
 
 /* The walk cannot go on: what follows would have a gap. */
@@ -196,38 +310,37 @@ static int stop(hf_cursor *cursor, int status) {
   return status;
 }
 
+static int make(const place *at, hf_record **ret_record, hf_error *reterr) {
+  hf_cursor *cursor = at->cursor;
+  union {
+    const char *from;
+    char *to;
+  } text = {at->text.text}; /* is only read */
+  hf_buf view = {.data = text.to, .used = at->text.bytes};
+  return hf_read_make(cursor->store, at->seq, cursor->last, &at->row, &view, &at->line,
+                      cursor->with_documents, ret_record, reterr);
+}
+
 int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) {
-  hf_autobuf text = {0};
-  hf_line line;
-  hf_row row;
   int status = hf_store_check(cursor->store, reterr);
   if (status != HF_OK)
     return status;
   while (cursor->next != 0 && cursor->left > 0) {
     status = skip(cursor, reterr);
-    uint64_t seq = cursor->next;
-    if (status == HF_OK && seq == 0)
+    place at = {.cursor = cursor, .seq = cursor->next, .is_current = -1};
+    if (status == HF_OK && at.seq == 0)
       break;
     step(cursor);
     if (status == HF_OK)
-      status = hf_read_row(cursor->store, seq, &row, reterr);
+      status = hf_read_row(cursor->store, at.seq, &at.row, reterr);
     if (status != HF_OK)
       return stop(cursor, status);
-    if (!row_may_match(cursor, &row))
+    if (!row_may_match(cursor, &at.row))
       continue;
-    int wanted = cursor->all_revisions || (row.flags & HF_ROW_DAMAGED) != 0
-                     ? 1
-                     : hf_read_is_current(cursor->store, seq, &row, cursor->last, reterr);
-    if (wanted < 0)
-      return stop(cursor, wanted);
-    if (wanted == 0)
+    int got = is_wanted(&at, reterr);
+    if (got == 0)
       continue;
-    status = hf_read_line(cursor->store, seq, &row, &text, &line, reterr);
-    if (status == HF_OK && !line_matches(cursor, &line))
-      continue;
-    if (status == HF_OK)
-      status = hf_read_make(cursor->store, seq, cursor->last, &row, &text, &line,
-                            cursor->with_documents, ret_record, reterr);
+    status = got == 1 ? make(&at, ret_record, reterr) : got;
     if (status != HF_OK && status != HF_EDAMAGED)
       return stop(cursor, status);
     if (status == HF_OK)

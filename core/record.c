@@ -276,13 +276,15 @@ static int take_document(const char *text, size_t bytes, const hf_json *root, si
 }
 
 int hf_line_decode(const char *text, size_t bytes, hf_line *ret_line, hf_error *reterr) {
+  int status = check_crc(text, bytes, reterr);
+  return status == HF_OK ? hf_line_take_apart(text, bytes, ret_line, reterr) : status;
+}
+
+int hf_line_take_apart(const char *text, size_t bytes, hf_line *ret_line, hf_error *reterr) {
   hf_line line;
   memset(&line, 0, sizeof line);
   line.op = HF_OP_UNKNOWN;
   line.dims = (hf_piece){"{}", 2};
-  int status = check_crc(text, bytes, reterr);
-  if (status != HF_OK)
-    return status;
   hf_json root = {text, bytes, HF_JSON_OBJECT};
   hf_json name;
   hf_json value;

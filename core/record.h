@@ -62,6 +62,9 @@ int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr);
  * HF_OP_UNKNOWN. */
 int hf_line_decode(const char *text, size_t bytes, hf_line *ret_line, hf_error *reterr);
 
+/* The same of a line whose CRC was checked when it was read. */
+int hf_line_take_apart(const char *text, size_t bytes, hf_line *ret_line, hf_error *reterr);
+
 /* Is the mode of an op "mode" one that this program can write in? */
 int hf_line_mode_is_known(const hf_line *line);
 int hf_line_mode_is_journal(const hf_line *line);

@@ -71,6 +71,8 @@
   X(INDEX_MERGE_DROPS_NEWEST,                                                                      \
     "a merge of indexes has the row before in a hash's last one's place")                          \
   X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
+  X(WINDOW_UNCHECKED, "list takes a line that was read ahead without checking it")                 \
+  X(COMPARE_AS_DOUBLES, "list --where compares numbers as doubles")                                \
   X(VIEW_LOST, "a view that could not be read anew is left as it is, with a part of the log")
 
 typedef enum hf_plant {

@@ -42,6 +42,7 @@
 
 #include <holdfast/config.h>
 #include <holdfast/error.h>
+#include <holdfast/expr.h>
 #include <holdfast/locker.h>
 
 #ifdef __cplusplus
@@ -304,6 +305,15 @@ typedef struct hf_list_options {
   int all_revisions;  /* older revisions too */
   int all_records;    /* records that are no snapshots too (implies all_revisions) */
   int with_documents; /* else hf_record.doc is NULL */
+  const char *host;   /* NULL: any */
+  /* the snapshot's own time (where it has none: when it was saved) must be this one or later, and
+   * earlier than that one: timestamps as of hf_save_request; NULL: no bound. A time without a zone
+   * is taken as UTC, here and there. */
+  const char *after;
+  const char *before;
+  /* NULL: all; must live as long as the cursor. limit counts what matches. Documents that are blobs
+   * are read only where the answer depends on them */
+  const hf_expr *where;
 } hf_list_options;
 
 /* A walk over records, as of the head when it began. Used by one thread at a time. */
