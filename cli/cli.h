@@ -25,7 +25,8 @@ enum hf_cli_exit {
   HF_CLI_CONFLICT = 4,
   HF_CLI_LOCK = 5,
   HF_CLI_UNSURE = 6,
-  HF_CLI_DIFFERS = 7
+  HF_CLI_WORSE = 7, /* for CI: a comparison was made, and it is worse than what was allowed */
+  HF_CLI_DIFFERS = HF_CLI_WORSE
 };
 
 typedef enum hf_cli_kind {
@@ -90,6 +91,11 @@ typedef struct hf_cli_args {
   const char *columns;
   const char *sort;
   int64_t timeout_ms; /* -1: not given */
+  const char *metric;
+  const char *goal;
+  const char *reason;
+  const char *tolerance;
+  hf_cli_number min_runs;
   hf_cli_number if_seq;
   hf_cli_number seq;
   hf_cli_number at;
@@ -160,6 +166,7 @@ extern const hf_cli_command hf_cli_command_list;
 extern const hf_cli_command hf_cli_command_diff;
 extern const hf_cli_command hf_cli_command_groups;
 extern const hf_cli_command hf_cli_command_history;
+extern const hf_cli_command hf_cli_command_baseline;
 extern const hf_cli_command hf_cli_command_resolve;
 extern const hf_cli_command hf_cli_command_import;
 extern const hf_cli_command hf_cli_command_export;

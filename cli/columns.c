@@ -108,7 +108,7 @@ static int table_cell(const char *name, const hf_record *record, char **ret_cell
   else if (strcmp(name, "group") == 0 && record->group != NULL)
     *ret_cell = hf_cli_group_text(record->group);
   else if (strcmp(name, "current") == 0)
-    *ret_cell = strdup(record->run_id == NULL ? "" : record->is_current ? "yes" : "no");
+    *ret_cell = strdup(strcmp(record->op, "save") != 0 ? "" : record->is_current ? "yes" : "no");
   else
     return 0;
   return 1;

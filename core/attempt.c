@@ -177,14 +177,13 @@ static int add_group(const hf_save_request *request, hf_attempt *attempt, hf_err
   return status;
 }
 
-static int add_id(const hf_save_request *request, hf_attempt *attempt, hf_error *reterr) {
-  if (request->id == NULL)
+static int add_id(const char *id, hf_attempt *attempt, hf_error *reterr) {
+  if (id == NULL)
     return HF_OK;
-  if (strnlen(request->id, HF_ID_CHARS + 1) != HF_ID_CHARS ||
-      hf_id_parse(request->id, HF_ID_CHARS, &attempt->line.id) != 0)
+  if (strnlen(id, HF_ID_CHARS + 1) != HF_ID_CHARS ||
+      hf_id_parse(id, HF_ID_CHARS, &attempt->line.id) != 0)
     return hf_err(reterr, HF_EINVAL, "id",
-                  "%.40s is not a ULID; give 26 characters of 0-9 and A-Z without I, L, O, U",
-                  request->id);
+                  "%.40s is not a ULID; give 26 characters of 0-9 and A-Z without I, L, O, U", id);
   hf_id_format(&attempt->line.id, attempt->id_text);
   attempt->id_given = 1;
   attempt->id_after = 0;
@@ -194,7 +193,7 @@ static int add_id(const hf_save_request *request, hf_attempt *attempt, hf_error 
 int hf_attempt_from_request(hf_store *store, const hf_save_request *request, const hf_moment *now,
                             const hf_id *id, hf_attempt *attempt, hf_error *reterr) {
   hf_attempt_begin(attempt, now, id);
-  int status = add_id(request, attempt, reterr);
+  int status = add_id(request->id, attempt, reterr);
   if (status == HF_OK)
     status = hf_keytext_make(&request->key, &attempt->key, reterr);
   if (status == HF_OK)
@@ -247,4 +246,22 @@ int hf_attempt_to_set_locker(hf_store *store, const char *scheme, const char *mo
   attempt->line.locker = hf_piece_of(&attempt->doc);
   attempt->line.mode = (hf_piece){mode, strlen(mode)};
   return HF_OK;
+}
+
+int hf_attempt_to_choose(hf_store *store, const hf_keytext *key, struct hf_choice *choice,
+                         hf_piece reason, const char *id, int64_t timeout_ms, hf_attempt *attempt,
+                         hf_error *reterr) {
+  hf_moment now;
+  int status = begin_alone(store, attempt, timeout_ms, &now, reterr);
+  if (status == HF_OK)
+    status = add_id(id, attempt, reterr);
+  if (status == HF_OK)
+    status = add_times(store, "", &now, attempt, reterr);
+  attempt->line.op = HF_OP_BASELINE;
+  attempt->line.group = hf_piece_of(&key->group);
+  attempt->line.stage = hf_piece_of(&key->stage);
+  attempt->line.dims = hf_piece_of(&key->dims);
+  attempt->line.reason = reason;
+  attempt->choice = choice;
+  return status;
 }

@@ -11,6 +11,8 @@
 #include "key.h"
 #include "record.h"
 
+struct hf_choice;
+
 typedef struct hf_attempt {
   /* the record; its pieces point into the buffers below, or to the request's document */
   hf_line line;
@@ -28,6 +30,9 @@ typedef struct hf_attempt {
 
   int without_lock; /* HF_OP_MODE: the present locker cannot be had, and is not asked */
   int in_turn;      /* HF_OP_END: ends an attempt of the present turn, within that turn */
+
+  struct hf_choice *choice; /* HF_OP_BASELINE: what it is judged by */
+  int rewritten;            /* judging has changed the line: it is to be staged, or encoded, anew */
 
   char staged_blob[2 * HF_ID_CHARS + 8]; /* below stage/; "" where there is none */
 
@@ -76,6 +81,12 @@ int hf_attempt_to_end(struct hf_store *store, const hf_id *ends, const char *rea
  * lives on. */
 int hf_attempt_to_set_locker(struct hf_store *store, const char *scheme, const char *mode,
                              int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr);
+
+/* An attempt at a baseline: op "baseline". key: group, stage and dims; it, and the choice, live on.
+ * reason: a JSON string. id NULL: a new one. What is chosen comes when it is judged. */
+int hf_attempt_to_choose(struct hf_store *store, const hf_keytext *key, struct hf_choice *choice,
+                         hf_piece reason, const char *id, int64_t timeout_ms, hf_attempt *attempt,
+                         hf_error *reterr);
 
 /* Says how it ended. The first word counts: later calls do nothing. */
 void hf_attempt_decide(hf_attempt *attempt, int status, const hf_error *error);

@@ -4,6 +4,7 @@
 
 #include "err.h"
 #include "index.h"
+#include "log.h"
 #include "plant.h"
 
 #include "banned.h"
@@ -44,6 +45,44 @@ static int add_file(hf_index_set *set, hf_index *index, hf_error *reterr) {
   return HF_OK;
 }
 
+/* Was it made by a program that did not know an op that this one knows? Then it hides what stands
+ * in such a record. 1, 0 or negative. */
+static int knows_less(hf_store *store, const hf_index *index, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_line line;
+  hf_row row;
+  uint64_t seq = index->header.unknown_first;
+  if (index->header.unknown_count == 0 || seq < index->first ||
+      seq >= index->first + index->header.count)
+    return 0;
+  int status = hf_index_row(index, seq, &row, reterr);
+  if (status == HF_OK)
+    status = hf_log_load(store, seq, &row, &text, &line, reterr);
+  if (status == HF_ENOMEM)
+    return status;
+  return status != HF_OK || line.op != HF_OP_UNKNOWN;
+}
+
+/* Opens one for the set. 1; 0: not usable; negative. */
+static int open_one(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
+                    hf_error *reterr) {
+  hf_index *index = NULL;
+  int got = hf_index_open(store, level, number, &index, reterr);
+  if (got != 1)
+    return got;
+  int less = knows_less(store, index, reterr);
+  if (less == 0) {
+    *ret_index = index;
+    return 1;
+  }
+  if (less == 1)
+    (void)hf_err(reterr, HF_EVERSION, "index",
+                 "it was made by an older Holdfast, which did not know the op of seq %llu",
+                 (unsigned long long)index->header.unknown_first);
+  hf_index_close(index);
+  return less < 0 ? less : 0;
+}
+
 /* Adds the files for the first `tiles` tiles; those that `old` has are not opened again. 1; 0: one
  * is not usable, reterr says why, and the set ends before it; negative. */
 static int open_set(hf_store *store, uint64_t tiles, const hf_index_set *old, hf_index_set *set,
@@ -54,7 +93,7 @@ static int open_set(hf_store *store, uint64_t tiles, const hf_index_set *old, hf
     hf_index_covering(set->records / HF_TILE_RECORDS, tiles, &level, &number);
     hf_index *index = find(old, level, number);
     int is_old = index != NULL;
-    int got = is_old ? 1 : hf_index_open(store, level, number, &index, reterr);
+    int got = is_old ? 1 : open_one(store, level, number, &index, reterr);
     if (got == 0 && HF_PLANTED(INDEX_OVER_GAP)) {
       set->records = (number + 1) * hf_index_tiles(level) * HF_TILE_RECORDS;
       continue;

@@ -76,6 +76,11 @@ static void add_record(tile_index *index, uint32_t place, const hf_line *line,
   case HF_OP_END:
     add_key(index, HF_INDEX_BY_ENDED, hf_row_id_hash(&line->ends), place);
     break;
+  case HF_OP_BASELINE:
+    add_key(index, HF_INDEX_BY_ENDED, hf_baseline_hash(row->peer_hash), place);
+    if (index->header.later_count++ == 0)
+      index->header.later_first = seq;
+    break;
   case HF_OP_MODE:
     index->header.mode_seq = seq;
     memset(index->header.locker, 0, sizeof index->header.locker);

@@ -61,8 +61,11 @@ void hf_index_header_put(const hf_index_header *header, char bytes[HF_INDEX_HEAD
     hf_index_number_put(bytes + HEADER_ENTRIES + 8 * i, header->entries[i], 8);
   hf_index_number_put(bytes + HEADER_MODE_SEQ, header->mode_seq, 8);
   hf_index_number_put(bytes + HEADER_FOREIGN_MODE_SEQ, header->foreign_mode_seq, 8);
-  hf_index_number_put(bytes + HEADER_UNKNOWN_COUNT, header->unknown_count, 8);
-  hf_index_number_put(bytes + HEADER_UNKNOWN_FIRST, header->unknown_first, 8);
+  hf_index_number_put(bytes + HEADER_UNKNOWN_COUNT, header->unknown_count + header->later_count, 8);
+  hf_index_number_put(bytes + HEADER_UNKNOWN_FIRST,
+                      header->unknown_count > 0 ? header->unknown_first : header->later_first, 8);
+  hf_index_number_put(bytes + HEADER_LATER_COUNT, header->later_count, 8);
+  hf_index_number_put(bytes + HEADER_LATER_FIRST, header->later_first, 8);
   memcpy(bytes + HEADER_LOCKER, header->locker, sizeof header->locker);
   bytes[HEADER_JOURNAL] = (char)(header->journal != 0);
   for (size_t i = 0; i < HF_INDEX_FILTERS; i++)
@@ -109,6 +112,11 @@ static int take_header(const char *bytes, unsigned level, uint64_t number,
   header->foreign_mode_seq = hf_index_number_take(bytes + HEADER_FOREIGN_MODE_SEQ, 8);
   header->unknown_count = hf_index_number_take(bytes + HEADER_UNKNOWN_COUNT, 8);
   header->unknown_first = hf_index_number_take(bytes + HEADER_UNKNOWN_FIRST, 8);
+  header->later_count = hf_index_number_take(bytes + HEADER_LATER_COUNT, 8);
+  header->later_first = hf_index_number_take(bytes + HEADER_LATER_FIRST, 8);
+  if (header->later_count > header->unknown_count)
+    return -1;
+  header->unknown_count -= header->later_count;
   memcpy(header->locker, bytes + HEADER_LOCKER, sizeof header->locker);
   header->locker[sizeof header->locker - 1] = '\0';
   header->journal = bytes[HEADER_JOURNAL] == 1;

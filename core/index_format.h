@@ -20,6 +20,8 @@ enum { /* offsets in the header */
        HEADER_LOCKER = 104,
        HEADER_JOURNAL = 176,
        HEADER_FILTERS = 184,
+       HEADER_LATER_COUNT = 200,
+       HEADER_LATER_FIRST = 208,
        HEADER_BODY_CRC = 248,
        HEADER_CRC = 252
 };

@@ -122,6 +122,9 @@ void hf_index_join_headers(hf_index *const *files, hf_index_header *header) {
     if (header->unknown_count == 0)
       header->unknown_first = part->unknown_first;
     header->unknown_count += part->unknown_count;
+    if (header->later_count == 0)
+      header->later_first = part->later_first;
+    header->later_count += part->later_count;
   }
 }
 

@@ -166,10 +166,9 @@ static int keep_undecided(hf_staged *staged, size_t room, hf_error *reterr) {
   for (size_t i = 0; i < staged->count; i++)
     if (!staged->attempt[i]->decided && kept < room)
       staged->attempt[kept++] = staged->attempt[i];
-  if (kept == staged->count)
-    return HF_OK;
+  int is_same = kept == staged->count;
   staged->count = kept;
-  return hf_stage_encode(staged, reterr);
+  return is_same && !hf_staged_is_rewritten(staged) ? HF_OK : hf_stage_encode(staged, reterr);
 }
 
 /* The view learns what was appended at `at`; a thread that flushes may have read it already. */

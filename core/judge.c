@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "baseline_judge.h"
 #include "err.h"
 #include "log.h"
 #include "plant.h"
@@ -212,6 +213,8 @@ int hf_judge(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *re
                attempt->id_text, (unsigned long long)seq);
     return 0;
   }
+  if (attempt->line.op == HF_OP_BASELINE)
+    return hf_judge_baseline(store, attempt, ret_status, reterr);
   return attempt->line.op == HF_OP_MODE ? judge_mode(store, attempt, ret_status)
                                         : judge_key(store, attempt, ret_status, reterr);
 }

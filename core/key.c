@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <holdfast/baseline.h>
+
 #include "err.h"
 #include "id.h"
 #include "json.h"
@@ -57,6 +59,11 @@ int hf_key_stage_text(const char *stage, hf_buf *out, hf_error *reterr) {
 int hf_key_group_text(const char *group, hf_buf *out, hf_error *reterr) {
   int status = check_string("group", group, 1, HF_GROUP_BYTES_MAX, reterr);
   return status != HF_OK ? status : add_string(out, group, reterr);
+}
+
+int hf_key_reason_text(const char *reason, hf_buf *out, hf_error *reterr) {
+  int status = check_string("reason", reason, 1, HF_REASON_BYTES_MAX, reterr);
+  return status != HF_OK ? status : add_string(out, reason, reterr);
 }
 
 static int compare_dims(const void *a, const void *b) {
@@ -141,4 +148,11 @@ uint64_t hf_peer_hash(hf_piece group, hf_piece stage, hf_piece dims) {
       hf_hash64(hf_hash64(hf_hash64(2, group.text, group.bytes), stage.text, stage.bytes),
                 dims.text, dims.bytes);
   return HF_TEST_HASH(hash);
+}
+
+uint64_t hf_baseline_hash(uint64_t peer_hash) {
+  uint8_t bytes[8]; /* the lowest first: it stands in indexes */
+  for (size_t i = 0; i < sizeof bytes; i++)
+    bytes[i] = (uint8_t)(peer_hash >> 8 * i);
+  return HF_TEST_HASH(hf_hash64(6, bytes, sizeof bytes));
 }

@@ -32,6 +32,7 @@ int hf_key_run_text(const char *run_id, hf_buf *out, hf_error *reterr);
 int hf_key_stage_text(const char *stage, hf_buf *out, hf_error *reterr);
 int hf_key_dims_text(const hf_dim *dims, size_t count, hf_buf *out, hf_error *reterr);
 int hf_key_group_text(const char *group, hf_buf *out, hf_error *reterr);
+int hf_key_reason_text(const char *reason, hf_buf *out, hf_error *reterr);
 
 /* The group of a document: the SHA-256 of the canonical JSON of /comparison_group, as text. Empty
  * where the document has none (or null). */
@@ -54,5 +55,7 @@ int hf_piece_equal(hf_piece a, hf_piece b);
 uint64_t hf_run_hash(hf_piece run);
 uint64_t hf_key_hash(hf_piece run, hf_piece stage, hf_piece dims);
 uint64_t hf_peer_hash(hf_piece group, hf_piece stage, hf_piece dims); /* comparable = the same */
+/* Of the baselines of those with this peer_hash: in the table of ended ids. */
+uint64_t hf_baseline_hash(uint64_t peer_hash);
 
 #endif

@@ -13,7 +13,20 @@
 static const struct {
   const char *name;
   hf_op op;
-} ops[] = {{"save", HF_OP_SAVE}, {"end", HF_OP_END}, {"mode", HF_OP_MODE}, {"lost", HF_OP_LOST}};
+} ops[] = {{"save", HF_OP_SAVE},
+           {"end", HF_OP_END},
+           {"mode", HF_OP_MODE},
+           {"lost", HF_OP_LOST},
+           {"baseline", HF_OP_BASELINE}};
+
+static const char *const by_names[] = {[HF_BY_ESTABLISH] = "establish",
+                                       [HF_BY_SET] = "set",
+                                       [HF_BY_UPDATE] = "update",
+                                       [HF_BY_CLEAR] = "clear"};
+
+const char *hf_baseline_by_name(hf_baseline_by by) {
+  return by_names[by];
+}
 
 static const char *op_name(hf_op op) {
   for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
@@ -74,6 +87,26 @@ static void add_crc(hf_buf *out, uint32_t crc) {
   ADD_LITERAL(out, "\"}");
 }
 
+static void add_baseline(hf_buf *out, const hf_line *line) {
+  ADD_LITERAL(out, ",\"by\":\"");
+  (void)hf_buf_add_text(out, hf_baseline_by_name(line->by));
+  ADD_LITERAL(out, "\"");
+  if (line->of != 0) {
+    ADD_LITERAL(out, ",\"of\":");
+    add_number(out, line->of);
+  }
+  if (line->metric.text != NULL) {
+    ADD_PIECE(out, ",\"metric\":", line->metric);
+    ADD_PIECE(out, ",\"value\":", line->value);
+    (void)hf_buf_add_text(out,
+                          line->goal == HF_GOAL_MIN ? ",\"goal\":\"min\"" : ",\"goal\":\"max\"");
+  }
+  if (line->min_runs != 0) {
+    ADD_LITERAL(out, ",\"min_runs\":");
+    add_number(out, line->min_runs);
+  }
+}
+
 int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
   size_t start = out->used;
   ADD_LITERAL(out, "{\"v\":1,\"op\":\"");
@@ -101,6 +134,8 @@ int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
     add_legacy(out, line);
   ADD_PIECE(out, ",\"locker\":", line->locker);
   ADD_PIECE(out, ",\"mode\":", line->mode);
+  if (line->op == HF_OP_BASELINE)
+    add_baseline(out, line);
   ADD_PIECE(out, ",\"reason\":", line->reason);
   if (line->has_sha256)
     add_digest(out, line);
@@ -183,6 +218,41 @@ static hf_op op_of(hf_piece text) {
   return HF_OP_UNKNOWN;
 }
 
+static int take_by(const hf_json *value, hf_line *line) {
+  for (size_t i = 0; i < sizeof by_names / sizeof by_names[0]; i++)
+    if (hf_json_string_equals(value, by_names[i], strlen(by_names[i]))) {
+      line->by = (hf_baseline_by)i;
+      return 0;
+    }
+  line->op = HF_OP_UNKNOWN; /* a newer version's way */
+  return 0;
+}
+
+/* Of op "baseline", which stands before them. */
+static int take_baseline(const hf_json *name, const hf_json *value, hf_line *line) {
+  if (is_name(name, "by"))
+    return value->type == HF_JSON_STRING ? take_by(value, line) : -1;
+  if (is_name(name, "of"))
+    return hf_json_uint64(value, &line->of);
+  if (is_name(name, "metric"))
+    return take_string(value, &line->metric);
+  if (is_name(name, "value")) {
+    line->value = piece_of(value);
+    return value->type == HF_JSON_NUMBER ? 0 : -1;
+  }
+  if (is_name(name, "goal")) {
+    if (value->type != HF_JSON_STRING)
+      return -1;
+    line->goal = hf_json_string_equals(value, "max", 3)   ? HF_GOAL_MAX
+                 : hf_json_string_equals(value, "min", 3) ? HF_GOAL_MIN
+                                                          : HF_GOAL_NONE;
+    return line->goal != HF_GOAL_NONE ? 0 : -1;
+  }
+  if (is_name(name, "min_runs"))
+    return hf_json_uint64(value, &line->min_runs);
+  return 0;
+}
+
 /* 0, or -1 where the member has another type than it must. Members that are not known are passed
  * over. */
 static int take_member(const hf_json *name, const hf_json *value, hf_line *line,
@@ -234,7 +304,17 @@ static int take_member(const hf_json *name, const hf_json *value, hf_line *line,
     line->blob = value->type == HF_JSON_TRUE;
     return line->blob ? 0 : -1;
   }
-  return 0;
+  return line->op == HF_OP_BASELINE ? take_baseline(name, value, line) : 0;
+}
+
+/* Has a baseline all that it needs? */
+static int is_baseline(const hf_line *line) {
+  int clears = line->by == HF_BY_CLEAR;
+  int has_metric = line->metric.text != NULL;
+  return line->group.text != NULL && line->stage.text != NULL && (line->of == 0) == clears &&
+         (line->run.text == NULL) == clears && (line->value.text != NULL) == has_metric &&
+         (line->goal != HF_GOAL_NONE) == has_metric && !(clears && has_metric) &&
+         line->value.bytes <= HF_BASELINE_VALUE_BYTES_MAX;
 }
 
 static int is_mode(const hf_line *line, const char *quoted) {
@@ -309,6 +389,8 @@ int hf_line_take_apart(const char *text, size_t bytes, hf_line *ret_line, hf_err
     return damaged(reterr, "the record lacks run_id, stage, sha256 or its document");
   if (line.op == HF_OP_MODE && (!is_scheme(line.locker) || line.mode.text == NULL))
     return damaged(reterr, "the record names no locker, or no mode");
+  if (line.op == HF_OP_BASELINE && !is_baseline(&line))
+    return damaged(reterr, "the record of a baseline lacks its group, stage, snapshot or metric");
   *ret_line = line;
   return HF_OK;
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <holdfast/baseline.h>
+
 #include "buf.h"
 #include "id.h"
 #include "key.h"
@@ -20,13 +22,23 @@ enum {
   HF_CRC_TAIL_BYTES = 18, /* ,"crc":"01234567"} */
 };
 
+/* The numbers stand in indexes. */
 typedef enum hf_op {
-  HF_OP_SAVE,
-  HF_OP_END,    /* the attempt named by "ends" is not saved and never will be */
-  HF_OP_MODE,   /* from here on the store has another locker */
-  HF_OP_LOST,   /* stands where a repair found a record that cannot be read again */
-  HF_OP_UNKNOWN /* a newer version's: kept and counted by readers, refused by writers */
+  HF_OP_SAVE = 0,
+  HF_OP_END = 1,     /* the attempt named by "ends" is not saved and never will be */
+  HF_OP_MODE = 2,    /* from here on the store has another locker */
+  HF_OP_LOST = 3,    /* stands where a repair found a record that cannot be read again */
+  HF_OP_UNKNOWN = 4, /* a newer version's: kept and counted by readers, refused by writers */
+  HF_OP_BASELINE = 5 /* what comparable runs are measured against from here on */
 } hf_op;
+
+/* How a baseline was made. */
+typedef enum hf_baseline_by {
+  HF_BY_ESTABLISH,
+  HF_BY_SET,
+  HF_BY_UPDATE,
+  HF_BY_CLEAR /* there is none from here on */
+} hf_baseline_by;
 
 /* What a line is made of. Absent pieces: text NULL. */
 typedef struct hf_line {
@@ -51,8 +63,19 @@ typedef struct hf_line {
   hf_piece mode;   /* HF_OP_MODE, with them: "publish" or "journal" */
   uint64_t legacy_seq;
   int legacy_clock;
-  hf_piece reason; /* HF_OP_LOST, HF_OP_END */
+  hf_piece reason; /* HF_OP_LOST, HF_OP_END, HF_OP_BASELINE */
+
+  /* HF_OP_BASELINE, which has run (of that snapshot), stage, dims and group as well */
+  hf_baseline_by by;
+  uint64_t of;     /* seq of the snapshot; 0: HF_BY_CLEAR */
+  hf_piece metric; /* a JSON Pointer, with quotation marks; absent: there is none */
+  hf_piece value;  /* a number, as in the document; there where metric is, as the following */
+  hf_goal goal;
+  uint64_t min_runs; /* HF_BY_ESTABLISH; else 0 */
 } hf_line;
+
+/* "establish" and so on. Static. */
+const char *hf_baseline_by_name(hf_baseline_by by);
 
 /* Appends the line (without newline) of `line` to out; pieces are copied as they are. */
 int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr);

@@ -25,8 +25,16 @@ int hf_stage_encode(hf_staged *staged, hf_error *reterr) {
       return status;
     if (hf_buf_add_char(&staged->text, '\n') != 0)
       return hf_err_nomem(reterr);
+    staged->attempt[i]->rewritten = 0;
   }
   return HF_OK;
+}
+
+int hf_staged_is_rewritten(const hf_staged *staged) {
+  for (size_t i = 0; i < staged->count; i++)
+    if (staged->attempt[i]->rewritten)
+      return 1;
+  return 0;
 }
 
 int hf_stage_write(hf_store *store, hf_staged *staged, hf_error *reterr) {

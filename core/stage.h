@@ -17,6 +17,9 @@ typedef struct hf_staged {
 /* Decides all its attempts that are not decided yet. */
 void hf_staged_decide(hf_staged *staged, int status, const hf_error *error);
 
+/* Has judging changed a line since it was encoded? */
+int hf_staged_is_rewritten(const hf_staged *staged);
+
 /* Encodes the lines of all attempts into staged->text. */
 int hf_stage_encode(hf_staged *staged, hf_error *reterr);
 

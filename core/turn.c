@@ -41,17 +41,19 @@ static void decide_late(hf_staged *staged, int status, const hf_error *error) {
       hf_attempt_decide(staged->attempt[i], status, error);
 }
 
-/* Leaves only undecided attempts, and at most `room`, in the file; stages it again where that
- * changed it. Its old name was never linked, or met somebody else's file: the owner knows. */
+/* Leaves only undecided attempts, and at most `room`, in the file; stages it again where that, or
+ * judging, changed it. Its old name was never linked, or met somebody else's file: the owner knows.
+ */
 static int restage(hf_store *store, hf_staged *staged, size_t room, hf_error *reterr) {
   size_t kept = 0;
   for (size_t i = 0; i < staged->count; i++)
     if (!staged->attempt[i]->decided && kept < room)
       staged->attempt[kept++] = staged->attempt[i];
-  if (kept == staged->count)
+  int is_same = kept == staged->count;
+  staged->count = kept;
+  if (is_same && !hf_staged_is_rewritten(staged))
     return HF_OK;
   hf_stage_remove(store, staged);
-  staged->count = kept;
   return kept == 0 ? HF_OK : hf_stage_write(store, staged, reterr);
 }
 

@@ -19,6 +19,7 @@ static void work_free(hf_verify_work *work) {
   hf_buf_free(&work->manifest_text);
   hf_seqs_free(&work->names);
   hf_seqs_free(&work->tiles);
+  hf_seqs_free(&work->others);
   free(work->ids);
   free(work->path);
 }

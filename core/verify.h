@@ -129,6 +129,7 @@ typedef struct hf_verify_work {
   uint64_t mode_seq;                              /* of the last op "mode"; 0: none was seen */
   char mode_locker[HF_LOCKER_NAME_BYTES_MAX + 1]; /* that it names */
 
+  hf_seqs others; /* intact records that are no snapshots: a baseline is none of them */
   hf_seen_id *ids;
   size_t ids_count;
   size_t ids_allocated;

@@ -159,6 +159,18 @@ static void take_mode(hf_verify_work *work, uint64_t seq, const char *path, cons
                   (int)(line->mode.bytes < 64 ? line->mode.bytes : 64), line->mode.text);
 }
 
+/* A snapshot before it: what is damaged there, or lost, is named there. */
+static int check_baseline(hf_verify_work *work, uint64_t seq, const char *path, const char *text,
+                          size_t bytes, const hf_line *line, hf_error *reterr) {
+  char detail[64];
+  (void)snprintf(detail, sizeof detail, "it names seq %llu", (unsigned long long)line->of);
+  if (line->by != HF_BY_CLEAR && line->of >= seq)
+    say(work, "envelope", seq, path, "a baseline must stand behind its snapshot", detail);
+  else if (line->by != HF_BY_CLEAR && hf_seqs_has(&work->others, line->of))
+    say(work, "envelope", seq, path, "the baseline is no snapshot", detail);
+  return check_envelope(work, seq, path, text, bytes, line, reterr);
+}
+
 int hf_verify_record(hf_verify_work *work, uint64_t seq, const char *path, const char *text,
                      size_t bytes, hf_error *reterr) {
   hf_line line;
@@ -169,6 +181,8 @@ int hf_verify_record(hf_verify_work *work, uint64_t seq, const char *path, const
   status = hf_verify_id_add(work, &line.id, seq, reterr);
   if (status == HF_OK && line.op == HF_OP_END)
     status = hf_verify_id_add(work, &line.ends, seq | HF_ID_ENDED, reterr);
+  if (status == HF_OK && line.op != HF_OP_SAVE && line.op != HF_OP_LOST)
+    status = hf_seqs_add(&work->others, seq, reterr);
   if (status != HF_OK)
     return status;
   switch (line.op) {
@@ -184,6 +198,8 @@ int hf_verify_record(hf_verify_work *work, uint64_t seq, const char *path, const
   case HF_OP_MODE:
     take_mode(work, seq, path, &line);
     return check_envelope(work, seq, path, text, bytes, &line, reterr);
+  case HF_OP_BASELINE:
+    return check_baseline(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_END:
     return check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_SAVE:

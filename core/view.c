@@ -17,6 +17,7 @@ void hf_view_free(hf_view *view) {
   hf_map_free(&view->by_peer);
   hf_map_free(&view->by_id);
   hf_map_free(&view->by_ended);
+  hf_map_free(&view->by_baseline);
   if (view->index != NULL)
     hf_index_set_free(view->index);
   free(view->index);
@@ -67,10 +68,12 @@ void hf_row_fill(hf_row *row, const hf_line *line, const hf_place *place) {
     row->ends_hash = hf_row_id_hash(&line->ends);
   if (line->has_sha256)
     memcpy(&row->doc_hash, line->sha256, sizeof row->doc_hash);
-  if (line->op != HF_OP_SAVE)
+  if (line->op != HF_OP_SAVE && line->op != HF_OP_BASELINE)
     return;
-  row->key_hash = hf_key_hash(line->run, line->stage, line->dims);
-  row->run_hash = hf_run_hash(line->run);
+  if (line->op == HF_OP_SAVE) {
+    row->key_hash = hf_key_hash(line->run, line->stage, line->dims);
+    row->run_hash = hf_run_hash(line->run);
+  }
   if (line->group.text != NULL) {
     row->flags |= HF_ROW_GROUPED;
     row->peer_hash = hf_peer_hash(line->group, line->stage, line->dims);
@@ -94,7 +97,9 @@ static int make_room(hf_view *view, size_t more) {
 int hf_view_reserve(hf_view *view, size_t more) {
   if (hf_map_reserve(&view->by_key, more) != HF_OK ||
       hf_map_reserve(&view->by_peer, more) != HF_OK ||
-      hf_map_reserve(&view->by_id, more) != HF_OK || hf_map_reserve(&view->by_ended, more) != HF_OK)
+      hf_map_reserve(&view->by_id, more) != HF_OK ||
+      hf_map_reserve(&view->by_ended, more) != HF_OK ||
+      hf_map_reserve(&view->by_baseline, more) != HF_OK)
     return HF_ENOMEM;
   return make_room(view, more);
 }
@@ -110,6 +115,8 @@ static void index_row(hf_view *view, uint64_t seq, hf_row *row) {
   if (row->op == HF_OP_END)
     hf_map_add(&view->by_ended, row->ends_hash, seq);
   row->key_before = row->key_after = row->peer_before = 0;
+  if (row->op == HF_OP_BASELINE)
+    row->peer_before = hf_map_set(&view->by_baseline, row->peer_hash, seq);
   if (row->op != HF_OP_SAVE)
     return;
   if ((row->flags & HF_ROW_GROUPED) != 0)
@@ -174,12 +181,14 @@ int hf_view_rebase(hf_view *view, uint64_t base) {
   hf_map_free(&view->by_peer);
   hf_map_free(&view->by_id);
   hf_map_free(&view->by_ended);
+  hf_map_free(&view->by_baseline);
   view->rows = kept.rows;
   view->allocated = kept.allocated;
   view->by_key = kept.by_key;
   view->by_peer = kept.by_peer;
   view->by_id = kept.by_id;
   view->by_ended = kept.by_ended;
+  view->by_baseline = kept.by_baseline;
   view->base = base;
   return HF_OK;
 }
@@ -310,6 +319,18 @@ int hf_view_find_peer(hf_view *view, uint64_t peer_hash, uint64_t below, uint64_
     seq = row_of(view, seq)->peer_before;
   *ret_seq = seq;
   return seq != 0 ? 1 : find_in_index(view, HF_INDEX_BY_PEER, peer_hash, below, ret_seq, reterr);
+}
+
+int hf_view_find_baseline(hf_view *view, uint64_t peer_hash, uint64_t below, uint64_t *ret_seq,
+                          hf_error *reterr) {
+  size_t position = 0;
+  uint64_t seq = hf_map_find(&view->by_baseline, peer_hash, &position);
+  while (seq != 0 && seq >= below)
+    seq = row_of(view, seq)->peer_before;
+  *ret_seq = seq;
+  return seq != 0 ? 1
+                  : find_in_index(view, HF_INDEX_BY_ENDED, hf_baseline_hash(peer_hash), below,
+                                  ret_seq, reterr);
 }
 
 int hf_view_skip(hf_view *view, hf_index_table table, uint64_t hash, uint64_t seq, int downwards,

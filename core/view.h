@@ -26,13 +26,13 @@ typedef struct hf_row {
   uint64_t key_hash;
   uint64_t peer_hash;
   uint64_t run_hash;
-  uint64_t doc_hash;   /* the first 8 bytes of the document's SHA-256 */
-  uint64_t ends_hash;  /* in memory, op "end": of the id that it ends */
-  uint64_t key_before; /* in memory: the row before with this key_hash; 0: none there */
-  uint64_t key_after;  /* in memory: the row after; 0: it is the current one */
-  uint64_t peer_before;
-  uint64_t file_first; /* the loose file's name; its tile follows from the seq */
-  uint32_t offset;     /* in that file, or in the tile */
+  uint64_t doc_hash;    /* the first 8 bytes of the document's SHA-256 */
+  uint64_t ends_hash;   /* in memory, op "end": of the id that it ends */
+  uint64_t key_before;  /* in memory: the row before with this key_hash; 0: none there */
+  uint64_t key_after;   /* in memory: the row after; 0: it is the current one */
+  uint64_t peer_before; /* op "baseline": the baseline before with this peer_hash */
+  uint64_t file_first;  /* the loose file's name; its tile follows from the seq */
+  uint32_t offset;      /* in that file, or in the tile */
   uint32_t line_bytes;
   uint8_t op; /* hf_op */
   uint8_t flags;
@@ -50,7 +50,8 @@ typedef struct hf_view {
   hf_map by_key;              /* the current revision */
   hf_map by_peer;             /* the last one */
   hf_map by_id;
-  hf_map by_ended; /* the id that an op "end" names -> that record's seq */
+  hf_map by_ended;    /* the id that an op "end" names -> that record's seq */
+  hf_map by_baseline; /* a peer_hash -> the last op "baseline" of it */
   uint64_t damaged_count;
   uint64_t damaged_first;
   uint64_t mode_seq;                         /* of the last op "mode"; 0: there is none */
@@ -132,6 +133,10 @@ int hf_view_key_after(hf_view *view, const hf_row *row, uint64_t seq, uint64_t *
 /* The last row with this peer_hash below `below`. */
 int hf_view_find_peer(hf_view *view, uint64_t peer_hash, uint64_t below, uint64_t *ret_seq,
                       hf_error *reterr);
+
+/* The last op "baseline" of this peer_hash below `below`. A hint: check the record. */
+int hf_view_find_baseline(hf_view *view, uint64_t peer_hash, uint64_t below, uint64_t *ret_seq,
+                          hf_error *reterr);
 
 /* Where a walk that wants only rows with this hash has to go on from `seq` (upwards, or downwards):
  * at that seq or a later one; what is in memory is not passed over. 1, or 0: downwards, there is

@@ -70,6 +70,12 @@
   X(INDEX_WALK_OVER_GAP, "a walk that met an unreadable index goes on behind it")                  \
   X(INDEX_MERGE_DROPS_NEWEST,                                                                      \
     "a merge of indexes has the row before in a hash's last one's place")                          \
+  X(BASELINE_JUDGED_BEFORE, "a baseline is judged before the lock alone")                          \
+  X(BASELINE_STALE_CHOICE, "the best run is chosen from what was there before the lock")           \
+  X(BASELINE_OLD_REVISION, "a run's older revisions count when a baseline is chosen")              \
+  X(BASELINE_AS_DOUBLE, "metrics are compared as doubles")                                         \
+  X(BASELINE_HIT_UNCHECKED, "a hash's last baseline is taken without comparing its record")        \
+  X(BASELINE_OWN, "a run is checked against itself where it is the baseline")                      \
   X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
   X(WINDOW_UNCHECKED, "list takes a line that was read ahead without checking it")                 \
   X(COMPARE_AS_DOUBLES, "list --where compares numbers as doubles")                                \
