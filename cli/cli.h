@@ -83,6 +83,8 @@ typedef struct hf_cli_args {
   const char *pointer;
   const char *format;
   const char *out;
+  const char *title;
+  hf_cli_texts metrics;
   const char *host;
   const char *after;
   const char *before;
@@ -169,6 +171,7 @@ extern const hf_cli_command hf_cli_command_baseline;
 extern const hf_cli_command hf_cli_command_resolve;
 extern const hf_cli_command hf_cli_command_import;
 extern const hf_cli_command hf_cli_command_export;
+extern const hf_cli_command hf_cli_command_report;
 extern const hf_cli_command hf_cli_command_pack;
 extern const hf_cli_command hf_cli_command_verify;
 extern const hf_cli_command hf_cli_command_lock;

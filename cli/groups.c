@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <holdfast/baseline.h>
+
 #include "cli.h"
 #include "columns.h"
 #include "errors.h"
@@ -27,8 +29,8 @@ static const hf_cli_option groups_options[] = {
 };
 
 static const hf_cli_column table_columns[] = {
-    {"group", 0, 6}, {"stage", 0, 8}, {"dims", 0, 8}, {"count", 1, 0},
-    {"runs", 1, 0},  {"first", 1, 0}, {"last", 1, 0}, {"last_time", 0, 10},
+    {"group", 0, 6}, {"stage", 0, 8}, {"dims", 0, 8},       {"count", 1, 0},    {"runs", 1, 0},
+    {"first", 1, 0}, {"last", 1, 0},  {"last_time", 0, 10}, {"baseline", 1, 0},
 };
 
 /* Walks to the end, which *ret_whole tells of. Answers an exit status. */
@@ -56,6 +58,22 @@ static int collect(hf_cli *cli, hf_cursor *cursor, hf_cli_groups *groups, int *r
   }
 }
 
+/* As of --until, as all else. Answers an exit status. */
+static int find_baselines(hf_cli *cli, hf_cli_groups *groups) {
+  for (size_t i = 0; i < groups->count; i++) {
+    const hf_record *first = groups->all[i].first;
+    hf_comparable of = {first->group, first->stage, first->dims, first->dims_count};
+    hf_error err = HF_ERROR_INIT;
+    hf_baseline *baseline = NULL;
+    int got = hf_baseline_get(cli->store, &of, cli->args.until.value, &baseline, &err);
+    if (got < 0)
+      return hf_cli_library_error(cli, NULL, &err);
+    groups->all[i].baseline = got == 1 ? baseline->of : 0;
+    hf_baseline_free(&baseline);
+  }
+  return HF_CLI_DONE;
+}
+
 static void print_json(hf_cli *cli, const hf_cli_group *group) {
   const hf_record *first = group->first;
   hf_cli_json json;
@@ -69,11 +87,15 @@ static void print_json(hf_cli *cli, const hf_cli_group *group) {
   hf_cli_json_text(&json, "first_time", hf_cli_time_of(first));
   hf_cli_json_number(&json, "last_seq", group->last_seq);
   hf_cli_json_text(&json, "last_time", group->last_time);
+  if (group->baseline > 0)
+    hf_cli_json_number(&json, "baseline_seq", group->baseline);
+  else
+    hf_cli_json_null(&json, "baseline_seq");
   hf_cli_json_end(&json);
 }
 
 static const char csv_heading[] =
-    "group,stage,dims,count,runs,first_seq,first_time,last_seq,last_time\r\n";
+    "group,stage,dims,count,runs,first_seq,first_time,last_seq,last_time,baseline_seq\r\n";
 
 static void print_csv(hf_cli *cli, const hf_cli_group *group) {
   const hf_record *first = group->first;
@@ -85,6 +107,9 @@ static void print_csv(hf_cli *cli, const hf_cli_group *group) {
   hf_cli_csv_field(cli, hf_cli_time_of(first), 0);
   hf_cli_out_format(cli, ",%" PRIu64, group->last_seq);
   hf_cli_csv_field(cli, group->last_time, 0);
+  hf_cli_out_text(cli, ",");
+  if (group->baseline > 0)
+    hf_cli_out_format(cli, "%" PRIu64, group->baseline);
   hf_cli_csv_end(cli);
 }
 
@@ -108,6 +133,10 @@ static void print_row(hf_cli *cli, hf_cli_table *table, const hf_cli_group *grou
   number_cell(table, first->seq);
   number_cell(table, group->last_seq);
   hf_cli_table_cell(table, group->last_time);
+  if (group->baseline > 0)
+    number_cell(table, group->baseline);
+  else
+    hf_cli_table_cell(table, NULL);
   free(name);
   free(dims);
 }
@@ -148,6 +177,9 @@ static int list_groups(hf_cli *cli, const hf_list_options *options) {
       return hf_cli_list_error(cli, &err);
     status = collect(cli, cursor, &groups, &is_whole);
     hf_cursor_close(&cursor);
+    int found = is_whole ? find_baselines(cli, &groups) : status;
+    is_whole = is_whole && found == HF_CLI_DONE;
+    status = found != HF_CLI_DONE ? found : status;
   }
   if (is_whole) { /* a part of them would be another answer */
     int printed = print(cli, &groups);
@@ -186,7 +218,8 @@ const hf_cli_command hf_cli_command_groups = {
         "and are left out.\n"
         "\n"
         "The table shows the beginning of long groups. jsonl (or --json) and csv (RFC 4180) show "
-        "group, stage, dims, count, runs, first_seq, first_time, last_seq, last_time.",
+        "group, stage, dims, count, runs, first_seq, first_time, last_seq, last_time, "
+        "baseline_seq (the snapshot that is the group's baseline, as of --until).",
     .examples = "holdfast groups --stage final\n"
                 "holdfast groups --after 2026-01-01 --format csv",
     .options = groups_options,

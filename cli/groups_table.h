@@ -10,7 +10,8 @@ typedef struct hf_cli_group {
   uint64_t count;   /* snapshots, every revision */
   uint64_t runs;    /* different run_ids */
   uint64_t last_seq;
-  char *last_time; /* NULL: no memory was there */
+  uint64_t baseline; /* its seq; 0: none. The caller fills it in */
+  char *last_time;   /* NULL: no memory was there */
 } hf_cli_group;
 
 typedef struct hf_cli_groups {

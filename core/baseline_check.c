@@ -275,3 +275,33 @@ int hf_baseline_check(hf_store *store, uint64_t seq, const hf_check_options *opt
     *ret_checked = checked;
   return status;
 }
+
+int hf_baseline_compare(const hf_baseline *baseline, const char *value, size_t value_bytes,
+                        const hf_check_options *options, hf_checked *ret_checked,
+                        hf_error *reterr) {
+  static const hf_check_options strict;
+  tolerances allowed;
+  hf_checked checked;
+  if (options == NULL)
+    options = &strict;
+  if (baseline->metric == NULL || baseline->value == NULL)
+    return hf_err(reterr, HF_ENOTFOUND, NULL, "the baseline, since seq %llu, has no metric",
+                  (unsigned long long)baseline->seq);
+  int status = take_tolerance("tolerance", options->tolerance, &allowed.absolute, reterr);
+  if (status == HF_OK)
+    status = take_tolerance("tolerance", options->tolerance_percent, &allowed.percent, reterr);
+  if (status != HF_OK)
+    return status;
+  int is_number = value_bytes <= HF_BASELINE_VALUE_BYTES_MAX &&
+                  hf_json_check(value, value_bytes, 0, 1, NULL, NULL, NULL) == HF_OK;
+  hf_json own = is_number ? hf_json_value(value, value_bytes) : (hf_json){0};
+  hf_json best = hf_json_value(baseline->value, strlen(baseline->value));
+  if (!is_number || own.type != HF_JSON_NUMBER)
+    return hf_err(reterr, HF_EINVAL, NULL, "\"%.*s\" is no number of at most %d characters",
+                  (int)(value_bytes < 64 ? value_bytes : 64), value, HF_BASELINE_VALUE_BYTES_MAX);
+  memset(&checked, 0, sizeof checked);
+  status = compare(&own, &best, baseline->goal, &allowed, &checked, reterr);
+  if (status == HF_OK)
+    *ret_checked = checked;
+  return status;
+}

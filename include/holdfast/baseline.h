@@ -11,7 +11,7 @@
  *     hf_baseline_update      a better run that was saved since, if any
  *     hf_baseline_clear       none from here on
  *     hf_baseline_get         the one in force;  hf_baseline_last: the history
- *     hf_baseline_check       is a run worse than it?
+ *     hf_baseline_check       is a run worse than it?  hf_baseline_compare: is this number?
  *
  * When it is judged. Whether there is a baseline, and which run is the best, is judged at the very
  * place in the log where the record is committed: the record with seq N was chosen from all records
@@ -190,6 +190,15 @@ typedef struct hf_checked {
  * HF_EINVAL (the pointer, or a tolerance that is negative or no number), HF_EDAMAGED, HF_EIO. */
 HF_API int hf_baseline_check(hf_store *store, uint64_t seq, const hf_check_options *options,
                              hf_checked *ret_checked, hf_baseline **ret_baseline, hf_error *reterr);
+
+/* The same for a number that was read already, at the baseline's metric; options->metric is not
+ * used. Whether the number is of the baseline's own run the caller knows. Touches no store.
+ * Thread-safe.
+ * Errors: HF_ENOTFOUND (the baseline has no metric), HF_EINVAL (value is no JSON number of at most
+ * HF_BASELINE_VALUE_BYTES_MAX bytes; a tolerance), HF_ENOMEM. */
+HF_API int hf_baseline_compare(const hf_baseline *baseline, const char *value, size_t value_bytes,
+                               const hf_check_options *options, hf_checked *ret_checked,
+                               hf_error *reterr);
 
 #ifdef __cplusplus
 }

@@ -132,7 +132,7 @@ class Terminal(Case):
                 self.assertLessEqual(self.columns(line), wide or 80, line)
             self.assertRegex(lines[0], r"…\S*auc")  # of a long pointer the end is shown
         status, shown, _ = self.on_terminal("groups")
-        self.assertEqual(shown, "group  stage  dims  count  runs  first  last  last_time\r\n")
+        self.assertEqual(shown, "group  stage  dims  count  runs  first  last  last_time  baseline\r\n")
 
     def held(self):
         self.save("before", "s", {})

@@ -195,7 +195,7 @@ class Groups(Case):
         self.assertEqual([row[:5] for row in rows[1:4]],
                          [["g", "s", "", "3", "2"], ["g", "s", '{"v":"x"}', "1", "1"], ['g,"h"', "t", "", "1", "1"]])
         lines = self.run_ok("groups").lines
-        self.assertEqual(lines[0].split(), "group stage dims count runs first last last_time".split())
+        self.assertEqual(lines[0].split(), "group stage dims count runs first last last_time baseline".split())
         self.assertEqual(lines[2].split()[:4], ["g", "s", "v=x", "1"])
         self.run_bad(USAGE, "groups", "--json", "--format", "csv")
 
