@@ -221,3 +221,58 @@ int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, int with_op, int with_c
     *ret_count = count;
   return status;
 }
+
+/* ---- one by one ---- */
+
+struct hf_cli_record_stream {
+  hf_cli *cli;
+  records_format format;
+  record_table table;
+};
+
+/* What most records need, for nobody knows what is to come. */
+static const size_t stream_widths[COLUMNS_COUNT] = {
+    [COLUMN_SEQ] = 6,    [COLUMN_OP] = 4,   [COLUMN_RUN_ID] = 16,
+    [COLUMN_STAGE] = 10, [COLUMN_DIMS] = 6, [COLUMN_GROUP] = 12,
+    [COLUMN_TS] = 27,    [COLUMN_AT] = 27,  [COLUMN_CURRENT] = 7,
+};
+
+int hf_cli_record_stream_begin(hf_cli *cli, int with_op, hf_cli_record_stream **ret_stream) {
+  hf_cli_record_stream *stream = calloc(1, sizeof *stream);
+  size_t widths[COLUMNS_COUNT];
+  size_t count = 0;
+  if (stream == NULL)
+    return hf_cli_no_memory(cli);
+  stream->cli = cli;
+  stream->format = chosen_format(cli);
+  int status = HF_CLI_DONE;
+  if (stream->format == RECORDS_TABLE)
+    status = table_begin(cli, &stream->table, with_op, 0);
+  if (status != HF_CLI_DONE) {
+    free(stream);
+    return status;
+  }
+  for (size_t i = 0; i < COLUMNS_COUNT; i++)
+    if (stream->table.wanted[i])
+      widths[count++] = stream_widths[i];
+  if (stream->table.table != NULL)
+    hf_cli_table_stream(stream->table.table, widths);
+  if (stream->format == RECORDS_CSV)
+    hf_cli_out_text(cli, csv_heading);
+  hf_cli_out_flush(cli);
+  *ret_stream = stream;
+  return HF_CLI_DONE;
+}
+
+void hf_cli_record_stream_put(hf_cli_record_stream *stream, const hf_record *record) {
+  print_one(stream->cli, stream->format, &stream->table, record);
+  hf_cli_out_flush(stream->cli);
+}
+
+void hf_cli_record_stream_end(hf_cli_record_stream **stream) {
+  if (*stream == NULL)
+    return;
+  hf_cli_table_end(&(*stream)->table.table);
+  free(*stream);
+  *stream = NULL;
+}

@@ -11,6 +11,15 @@
 int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, int with_op, int with_current,
                          uint64_t *ret_count);
 
+/* Records that come one by one: each is printed and flushed at once. */
+typedef struct hf_cli_record_stream hf_cli_record_stream;
+
+/* Prints the heading, where there is one. The caller frees *ret_stream by
+ * hf_cli_record_stream_end. Answers an exit status. */
+int hf_cli_record_stream_begin(hf_cli *cli, int with_op, hf_cli_record_stream **ret_stream);
+void hf_cli_record_stream_put(hf_cli_record_stream *stream, const hf_record *record);
+void hf_cli_record_stream_end(hf_cli_record_stream **stream);
+
 /* --json stands for --format jsonl. */
 int hf_cli_check_format(const hf_cli *cli);
 

@@ -46,7 +46,10 @@ int hf_log_expected(hf_store *store, uint64_t first, size_t *ret_count, int *ret
 enum hf_refresh_flags {
   /* the caller leads a turn; it will fsync log/ and extend the mark, or answers nothing: do not
    * probe beyond */
-  HF_REFRESH_UNDER_LOCK = 1
+  HF_REFRESH_UNDER_LOCK = 1,
+  /* only what the marks cover is read, which is durable: nothing is probed, nothing flushed. Of a
+   * handle that does not save */
+  HF_REFRESH_MARKED = HF_REFRESH_UNDER_LOCK
 };
 
 /* Reads every record up to the head that was not read yet into store->view; view_mutex is held.

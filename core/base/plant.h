@@ -71,6 +71,10 @@
   X(INDEX_MERGE_DROPS_NEWEST,                                                                      \
     "a merge of indexes has the row before in a hash's last one's place")                          \
   X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
+  X(WATCH_LOOKS_FIRST, "a watch looks at the log before it asks the kernel for notices of it")     \
+  X(WATCH_DOUBLES, "a watch that opens its store anew gives the last record once more")            \
+  X(WATCH_KEEPS_OLD, "a watch does not see that another file stands at the path of the mark")      \
+  X(WATCH_SHOWS_UNPROVEN, "a watch gives what is appended and not durable yet")                    \
   X(VIEW_LOST, "a view that could not be read anew is left as it is, with a part of the log")
 
 typedef enum hf_plant {
