@@ -90,6 +90,11 @@ int hf_log_settle(hf_store *store, hf_error *reterr);
 int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, hf_line *ret_line,
                 hf_error *reterr);
 
+/* Appends the first `bytes` of the record's line, or all of it: unchecked, for counting alone. 1, 0
+ * (it is not there), negative. */
+int hf_log_load_beginning(hf_store *store, uint64_t seq, const hf_row *row, uint32_t bytes,
+                          hf_buf *out, hf_error *reterr);
+
 /* Makes an NFS client forget that log/<name> was absent, by linking a scratch file onto it. 1: the
  * name exists (EEXIST). 0: it did not; the scratch name was taken back. Negative: cannot be tried
  * (no right to write). */
