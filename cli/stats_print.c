@@ -85,8 +85,8 @@ void hf_cli_stats_text(FILE *to, const hf_info *info, const hf_store_stats *stat
   label(to, "snapshots");
   (void)fprintf(to, "%" PRIu64 ", %" PRIu64 " of them current\n", stats->snapshots, stats->current);
   label(to, "of");
-  (void)fprintf(to, "runs: %" PRIu64 ", groups: %" PRIu64 ", stages: %" PRIu64 "\n", stats->runs,
-                stats->groups, stats->stages);
+  (void)fprintf(to, "runs: %" PRIu64 ", groups: %" PRIu64 ", stages: %" PRIu64 "%s\n", stats->runs,
+                stats->groups, stats->stages, stats->stages_sampled ? " or more" : "");
   label(to, "saved");
   (void)fprintf(to,
                 "%" PRIu64 " in the last minute, %" PRIu64 " in the last hour, %" PRIu64
@@ -144,6 +144,7 @@ void hf_cli_stats_json(FILE *to, const hf_info *info, const hf_store_stats *stat
   json_number(to, "runs", stats->runs);
   json_number(to, "groups", stats->groups);
   json_number(to, "stages", stats->stages);
+  (void)fprintf(to, "\"stages_sampled\":%s,", stats->stages_sampled ? "true" : "false");
   json_number(to, "damaged", stats->damaged);
   json_number(to, "saves_minute", stats->saves_minute);
   json_number(to, "saves_hour", stats->saves_hour);

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "err.h"
 #include "id.h"
+#include "index_format.h"
 #include "map.h"
 #include "read.h"
 #include "store_locker.h"
@@ -17,8 +18,10 @@
 
 enum {
   ROWS_AT_ONCE = 256, /* under the view's mutex */
-  GROUP_SEED = 11,    /* of hashes that are compared with each other alone */
-  STAGE_SEED = 12,
+  STAGE_SEED = 12,    /* of hashes that are compared with each other alone */
+  LOOKS_MAX = 16384,  /* records that are looked into for their stage; then one of: */
+  LOOK_ONE_OF = 256,
+  ENTRIES_AT_ONCE = 1024,
   MINUTE_S = 60,
   HOUR_S = 3600,
   DAY_S = 86400,
@@ -36,6 +39,8 @@ typedef struct counting {
   hf_map peers; /* (group, stage, dims) */
   hf_map groups;
   hf_map stages;
+  uint64_t indexed; /* the groups of records up to here are known */
+  uint64_t looks;   /* records that there was a reason to look into */
   hf_buf text;
 } counting;
 
@@ -57,11 +62,9 @@ static int put(hf_map *map, uint64_t hash, uint64_t seq, hf_error *reterr) {
   return hf_map_set(map, hash, seq) == 0;
 }
 
-static int put_piece(hf_map *map, uint64_t seed, hf_piece piece, uint64_t seq, uint64_t *count,
-                     hf_error *reterr) {
-  if (piece.text == NULL)
-    return HF_OK;
-  int is_new = put(map, hf_hash64(seed, piece.text, piece.bytes), seq, reterr);
+static int put_and_count(hf_map *map, uint64_t hash, uint64_t seq, uint64_t *count,
+                         hf_error *reterr) {
+  int is_new = put(map, hash, seq, reterr);
   *count += is_new == 1;
   return is_new < 0 ? is_new : HF_OK;
 }
@@ -83,17 +86,50 @@ static void count_op(hf_store_stats *stats, hf_piece name) {
   op[i].records++;
 }
 
-/* What the record itself tells of its group and stage. */
+/* The groups of what is indexed. */
+static int count_indexed_groups(counting *all, const hf_view *view, hf_error *reterr) {
+  char bytes[ENTRIES_AT_ONCE * HF_INDEX_ENTRY_BYTES];
+  for (size_t f = 0; view->index != NULL && f < view->index->count; f++) {
+    const hf_index *index = view->index->file[f];
+    uint64_t entries = index->header.entries[HF_INDEX_BY_GROUP];
+    for (uint64_t i = 0; i < entries; i += ENTRIES_AT_ONCE) {
+      size_t count = entries - i < ENTRIES_AT_ONCE ? (size_t)(entries - i) : ENTRIES_AT_ONCE;
+      uint64_t at = index->tables_at[HF_INDEX_BY_GROUP] + i * HF_INDEX_ENTRY_BYTES;
+      int status = hf_index_read(index, at, bytes, count * HF_INDEX_ENTRY_BYTES, reterr);
+      for (size_t k = 0; k < count && status == HF_OK; k++) {
+        hf_index_key key;
+        hf_index_entry_take(bytes + k * HF_INDEX_ENTRY_BYTES, &key);
+        status = put_and_count(&all->groups, key.hash, 1, &all->stats->groups, reterr);
+      }
+      if (status != HF_OK)
+        return status;
+    }
+  }
+  all->indexed = view->base;
+  return HF_OK;
+}
+
+/* What the record itself tells of its group and stage. Stages are few: of very many records that
+ * may have one of their own (a group each, or none) a part is looked into. */
 static int look_into(counting *all, uint64_t seq, const hf_row *row, hf_error *reterr) {
   hf_envelope envelope;
+  int has_group = seq > all->indexed && (row->flags & HF_ROW_GROUPED) != 0;
+  if (++all->looks > LOOKS_MAX) {
+    all->stats->stages_sampled = 1;
+    if (!has_group && all->looks % LOOK_ONE_OF != 0)
+      return HF_OK;
+  }
   int got = hf_envelope_read(all->store, seq, row, &all->text, &envelope, reterr);
-  if (got != 1)
-    return got < 0 ? got : HF_OK;
-  int status =
-      put_piece(&all->groups, GROUP_SEED, envelope.group, seq, &all->stats->groups, reterr);
-  return status == HF_OK
-             ? put_piece(&all->stages, STAGE_SEED, envelope.stage, seq, &all->stats->stages, reterr)
-             : status;
+  int status = got < 0 ? got : HF_OK;
+  if (got == 1 && has_group && envelope.group.text != NULL)
+    status =
+        put_and_count(&all->groups, hf_index_group_hash(envelope.group.text, envelope.group.bytes),
+                      seq, &all->stats->groups, reterr);
+  if (status == HF_OK && got == 1 && envelope.stage.text != NULL)
+    status = put_and_count(&all->stages,
+                           hf_hash64(STAGE_SEED, envelope.stage.text, envelope.stage.bytes), seq,
+                           &all->stats->stages, reterr);
+  return status;
 }
 
 static int count_snapshot(counting *all, uint64_t seq, const hf_row *row, hf_error *reterr) {
@@ -278,9 +314,11 @@ int hf_get_store_stats(hf_store *store, const hf_stats_options *options, hf_stor
     return status;
   (void)pthread_mutex_lock(&store->view_mutex);
   stats.indexed = store->view.base;
+  status = count_indexed_groups(&all, &store->view, reterr);
   (void)pthread_mutex_unlock(&store->view_mutex);
   stats.tiles = atomic_load(&store->tiles_seen);
-  status = count_rows(&all, options != NULL ? options : &none, reterr);
+  if (status == HF_OK)
+    status = count_rows(&all, options != NULL ? options : &none, reterr);
   if (status == HF_OK)
     status = count_rates(&all, reterr);
   if (status != HF_OK) {

@@ -69,6 +69,9 @@ typedef struct hf_store_stats {
   uint64_t runs;      /* different run_ids */
   uint64_t groups;
   uint64_t stages;
+  /* 1: more than 16,384 records could have a stage of their own (many groups, or many keys without
+   * one), and of the others one of 256 was looked into: a rare stage may be missed */
+  int stages_sampled;
   uint64_t damaged; /* records that cannot be read, as far as that was noticed (see hf_verify) */
   uint64_t tiles;   /* full ones */
   uint64_t indexed; /* records that indexes cover */
@@ -94,8 +97,9 @@ typedef struct hf_stats_options {
   void *progress_context;
 } hf_stats_options;
 
-/* Counts what a store holds, as of its head, without reading documents: from indexes, and of one
- * record of each group, stage and dims (and each key that has no group) the beginning. Keys, runs,
+/* Counts what a store holds, as of its head, without reading documents: from indexes, and for the
+ * stages the beginning of one record of each group, stage and dims (and each key that has no
+ * group). Keys, runs,
  * groups and stages are told apart by 64-bit hashes. Rates: backwards from the head, until
  * HF_TILE_RECORDS in a row were saved more than a day ago, for clocks of hosts differ; where one is
  * a day wrong, so is the count. "at" is read of one record of a tile, and told of the others by
