@@ -178,10 +178,11 @@ static int can_pass(int status) {
   return status == HF_EIO || status == HF_ENOTSTORE || status == HF_EDAMAGED;
 }
 
-static void note_success(hf_watch *watch) {
+/* position: before it. */
+static void note_success(hf_watch *watch, uint64_t position) {
   if (watch->is_away)
     tell(watch, HF_LOG_WARNING, "%s: can be read again; going on behind seq %" PRIu64, watch->path,
-         watch->position);
+         position);
   watch->has_failed = watch->is_away = 0;
 }
 
@@ -249,12 +250,13 @@ static int look_if_due(hf_watch *watch, hf_error *reterr) {
 static int take(hf_watch *watch, hf_record **ret_record, hf_error *reterr) {
   for (;;) {
     hf_error error = HF_ERROR_INIT;
+    uint64_t before = watch->position;
     int looked = watch->cursor != NULL ? 1 : look_if_due(watch, &error);
     if (looked == 0)
       return 0;
     int got = looked < 0 ? looked : watch->cursor != NULL ? walk(watch, ret_record, &error) : 0;
     if (got >= 0)
-      note_success(watch);
+      note_success(watch, before);
     if (got == 1)
       return 1;
     int is_final = looked == 1 && got == HF_EDAMAGED; /* of one record */
