@@ -317,6 +317,14 @@ static int check_options(const hf_watch_options *options, hf_error *reterr) {
   return HF_OK;
 }
 
+/* Are run, stage, group and dims within their limits? Told at once, not by the first walk. */
+static int check_which(hf_store *store, const hf_watch_options *options, hf_error *reterr) {
+  hf_cursor *unused = NULL;
+  int status = hf_cursor_begin(store, &options->which, 1, &unused, reterr);
+  hf_cursor_close(&unused);
+  return status;
+}
+
 static int fill_in(hf_watch *watch, const hf_store *store, const hf_watch_options *options,
                    hf_error *reterr) {
   watch->owner_pid = getpid();
@@ -342,6 +350,8 @@ int hf_watch_begin(hf_store *store, const hf_watch_options *options, hf_watch **
   int status = hf_store_check(store, reterr);
   if (status == HF_OK)
     status = check_options(options, reterr);
+  if (status == HF_OK)
+    status = check_which(store, options, reterr);
   if (status != HF_OK)
     return status;
   hf_watch *watch = calloc(1, sizeof *watch);
