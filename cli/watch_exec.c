@@ -22,7 +22,9 @@ int hf_cli_watch_exec_prepare(hf_cli *cli) {
   hf_error err = HF_ERROR_INIT;
   if (hf_store_info(cli->store, &info, &err) != HF_OK)
     return hf_cli_library_error(cli, NULL, &err);
-  return setenv("HOLDFAST_STORE", info.path, 1) == 0 ? HF_CLI_DONE : hf_cli_no_memory(cli);
+  int failed = setenv("HOLDFAST_STORE", info.path, 1) != 0 ||
+               (cli->args.config != NULL && setenv("HOLDFAST_CONFIG", cli->args.config, 1) != 0);
+  return failed ? hf_cli_no_memory(cli) : HF_CLI_DONE;
 }
 
 static int set_or_unset(const char *name, const char *value) {

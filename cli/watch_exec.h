@@ -4,7 +4,8 @@
 
 #include "cli.h"
 
-/* Once, before the first: HOLDFAST_STORE for the commands. Answers an exit status. */
+/* Once, before the first: HOLDFAST_STORE, and HOLDFAST_CONFIG where --config is given, for the
+ * commands. Answers an exit status. */
 int hf_cli_watch_exec_prepare(hf_cli *cli);
 
 /* Runs it by sh -c, with envelope and document as one line of JSON on its standard input, and

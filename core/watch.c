@@ -26,7 +26,10 @@
 
 #include "banned.h"
 
-enum { MESSAGE_BYTES = 1024 };
+enum {
+  MESSAGE_BYTES = 1024,
+  LOOKS_BEHIND_MAX = 4, /* the first two at once, then look_ms apart */
+};
 
 struct hf_watch {
   pid_t owner_pid;
@@ -48,6 +51,7 @@ struct hf_watch {
   uint64_t position; /* up to here every record was given, or is not wanted */
   uint64_t seen;     /* the highest head that was seen */
   uint64_t damaged;  /* a record that could not be read once; 0: none */
+  int looks_behind;  /* in a row, that found fewer records than there were */
   int has_failed;    /* the last look did */
   int is_away;       /* which was told */
   int is_over;       /* it can only be ended */
@@ -144,6 +148,18 @@ static int begin_walk(hf_watch *watch, uint64_t head, hf_error *reterr) {
   return hf_cursor_begin(watch->store, &which, head, &watch->cursor, reterr);
 }
 
+/* A log that has become shorter: a client that remembers an old length gets time to forget it. */
+static int ends_before(hf_watch *watch, uint64_t head, hf_error *reterr) {
+  if (++watch->looks_behind < LOOKS_BEHIND_MAX)
+    return hf_err(reterr, HF_EIO, watch->path,
+                  "the log ends at seq %" PRIu64 ", and seq %" PRIu64 " was there before", head,
+                  watch->seen);
+  return hf_err(reterr, HF_ENOTFOUND, watch->path,
+                "the log ends at seq %" PRIu64 ", and seq %" PRIu64
+                " was there before: the store was put back from an older copy; begin a new watch",
+                head, watch->seen);
+}
+
 /* HF_OK: there is a walk where something is new. */
 static int look(hf_watch *watch, int all, hf_error *reterr) {
   uint64_t head = 0;
@@ -165,10 +181,8 @@ static int look(hf_watch *watch, int all, hf_error *reterr) {
   if (HF_PLANTED(WATCH_LOOKS_FIRST) && watch->notice.inotify_fd < 0)
     listen(watch);
   if (head < watch->seen)
-    return hf_err(reterr, HF_ENOTFOUND, watch->path,
-                  "the log ends at seq %" PRIu64 ", and seq %" PRIu64
-                  " was there before: the store was put back from an older copy; begin a new watch",
-                  head, watch->seen);
+    return ends_before(watch, head, reterr);
+  watch->looks_behind = 0;
   watch->seen = head;
   return head > watch->position ? begin_walk(watch, head, reterr) : HF_OK;
 }

@@ -135,7 +135,8 @@ class Figures(Stats):
 
     def test_what_a_save_costs(self):
         result = self.run_ok("--verbose", "save", "--run-id", "r", "--stage", "s", "-", input="{}")
-        self.assertRegex(result.err, r"saved 1, unchanged 0, in 1 commits with [1-9] flushes; waited for the lock 1 times")
+        self.assertRegex(result.err,
+                         r"saved 1, unchanged 0, in 1 commits with [1-9] flushes; waited for the lock 1 times")
         result = self.run_ok("--verbose", "save", "--run-id", "r", "--stage", "s", "-", input="{}")
         self.assertIn("saved 0, unchanged 1, in 0 commits", result.err)
 

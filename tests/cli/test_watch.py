@@ -130,7 +130,8 @@ class Exec(Watching):
         self.assertOneError(result, ["seq 2", "status 7"])
         state = ("--state", self.path("state"))
         for out in ("1\n2\n", "2\n"):  # it is not done, and tried again
-            result = self.run_any("watch", "--since", "1", "--count", "3", *state, "--stop-on-failure", "--exec", command)
+            result = self.run_any("watch", "--since", "1", "--count", "3", *state, "--stop-on-failure", "--exec",
+                                  command)
             self.assertEqual((result.status, result.out), (FAILED, out), result)
             self.assertOneError(result, ["seq 2", "status 7"])
         self.assertEqual(self.run_ok("watch", *state, "--count", "2", "--exec", "echo $HOLDFAST_SEQ").out, "2\n3\n")
