@@ -19,7 +19,10 @@
 #include "watch_exec.h"
 #include "watch_state.h"
 
-enum { UNSYNCED_WAIT_MS = 1000 };
+enum {
+  UNSYNCED_WAIT_MS = 1000,
+  STREAM_RECORDS = 1024, /* of more than that in a row --timeout takes the rest away */
+};
 
 static const hf_cli_option watch_options[] = {
     HF_CLI_OPT_NUMBER("since", since, "N",
@@ -62,6 +65,10 @@ static int64_t now_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static int is_late(const watching *w) {
+  return w->deadline_ms >= 0 && now_ms() >= w->deadline_ms;
+}
+
 typedef enum waited { WAITED_READY, WAITED_SIGNAL, WAITED_LATE, WAITED_CLOSED } waited;
 
 static int wait_ms(const watching *w) {
@@ -91,7 +98,7 @@ static waited wait_for_more(const watching *w) {
     return WAITED_SIGNAL;
   if (got > 0 && (fds[1].revents & (POLLERR | POLLHUP)) != 0)
     return WAITED_CLOSED;
-  return w->deadline_ms >= 0 && now_ms() >= w->deadline_ms ? WAITED_LATE : WAITED_READY;
+  return is_late(w) ? WAITED_LATE : WAITED_READY;
 }
 
 /* Whoever reads what is printed has read enough, which is how a watch is ended: no error. */
@@ -147,7 +154,7 @@ static int handle(watching *w, const hf_record *record) {
 /* Everything that there is now. -1: go on. */
 static int handle_all(watching *w) {
   hf_cli *cli = w->cli;
-  while (!hf_cli_signalled()) {
+  for (uint64_t handled = 1; !hf_cli_signalled(); handled++) {
     hf_record *record = NULL;
     hf_error err = HF_ERROR_INIT;
     int got = hf_watch_next(w->watch, 0, &record, &err);
@@ -168,6 +175,8 @@ static int handle_all(watching *w) {
     status = hf_cli_watch_state_sync(cli, &w->state, 0);
     if (status != HF_CLI_DONE)
       return status;
+    if (handled % STREAM_RECORDS == 0 && is_late(w))
+      return -1;
   }
   if (hf_cli_signalled())
     return -1;

@@ -73,6 +73,13 @@ class Prints(Watching):
         self.assertOneError(result, "1 of 2")
         self.assertEqual(self.run_ok("watch", "--since", "1", "--count", "0", "--json").out, "")
 
+    def test_timeout_in_a_stream(self):
+        """There is always something more to print; it ends all the same."""
+        lines = [json.dumps({"run_id": f"r{i}", "stage": "s", "doc": {}}) for i in range(5000)]
+        self.run_ok("save", "--batch", "-", input="\n".join(lines))
+        printed = len(self.run_ok("watch", "--since", "1", "--timeout", "0ms", "--json").lines)
+        self.assertIn(printed, range(1, 5000))
+
     def test_wrong_use(self):
         for args, says in ((("--stop-on-failure",), "--exec"), (("--exec", ""), "--exec"),
                            (("--every", "1ms"), "look_ms"), (("--format", "csv"), "--format"),
