@@ -327,6 +327,27 @@ class Shared(Storm):
         self.assertEqual(self.end(process)[0], DONE)
 
 
+class WithoutNotices(Watching):
+    """The kernel's limit of inotify instances is reached: the store is looked at."""
+
+    def test_it_looks(self):
+        script = 'echo 0 >/proc/sys/user/max_inotify_instances || exit 77; exec "$@"'
+        process = subprocess.Popen(["unshare", "-Ur", "sh", "-c", script, "sh", *self.command(
+            ["--verbose", "watch", "--json", "--every", "50ms", "--since", "1"], self.store)], env=self.env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        told = process.stderr.readline().decode()
+        if "inotify" not in told:
+            process.kill()
+            process.communicate()
+            raise unittest.SkipTest(f"needs a user namespace: {told}")
+        for seq in range(1, 4):
+            began = time.monotonic()
+            self.save(f"r{seq}", "s", {})
+            self.assertEqual(self.seqs(process, 1), [seq])
+        self.assertLess(time.monotonic() - began, SOON_S)
+        self.assertEqual(self.end(process)[0], DONE)
+
+
 class Redis(test_redis.Redis):
     def test_the_server_restarts(self):
         process = self.popen("watch", "--since", "1", "--json")
