@@ -25,7 +25,8 @@ enum hf_cli_exit {
   HF_CLI_CONFLICT = 4,
   HF_CLI_LOCK = 5,
   HF_CLI_UNSURE = 6,
-  HF_CLI_DIFFERS = 7 /* for CI: a comparison was made, and found more than what was allowed */
+  HF_CLI_DIFFERS = 7,      /* for CI: a comparison was made, and found more than what was allowed */
+  HF_CLI_INTERRUPTED = 130 /* Ctrl-C ended what would go on for ever */
 };
 
 typedef enum hf_cli_kind {
@@ -97,6 +98,10 @@ typedef struct hf_cli_args {
   const char *reason;
   const char *tolerance;
   hf_cli_number min_runs;
+  const char *exec;
+  const char *state;
+  int64_t every_ms; /* 0: not given */
+  hf_cli_number count;
   hf_cli_number if_seq;
   hf_cli_number seq;
   hf_cli_number at;
@@ -111,6 +116,7 @@ typedef struct hf_cli_args {
   int reverse;
   int all_revisions;
   int all_records;
+  int stop_on_failure;
   int dry_run;
   int peer;
   int record;
@@ -169,6 +175,8 @@ extern const hf_cli_command hf_cli_command_diff;
 extern const hf_cli_command hf_cli_command_history;
 extern const hf_cli_command hf_cli_command_baseline;
 extern const hf_cli_command hf_cli_command_resolve;
+extern const hf_cli_command hf_cli_command_watch;
+extern const hf_cli_command hf_cli_command_stats;
 extern const hf_cli_command hf_cli_command_import;
 extern const hf_cli_command hf_cli_command_export;
 extern const hf_cli_command hf_cli_command_report;

@@ -56,8 +56,7 @@ void hf_cli_progress_clear(void) {
 }
 
 static void on_signal(int number) {
-  (void)number;
-  stop_asked = 1;
+  stop_asked = number;
 }
 
 void hf_cli_signals_catch(void) {
@@ -76,4 +75,8 @@ void hf_cli_signals_catch(void) {
 
 int hf_cli_signalled(void) {
   return stop_asked != 0;
+}
+
+int hf_cli_signal(void) {
+  return stop_asked;
 }

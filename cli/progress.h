@@ -21,4 +21,7 @@ void hf_cli_signals_catch(void);
 /* 1 once a signal asked to stop. */
 int hf_cli_signalled(void);
 
+/* Which one it was (the last); 0: none. */
+int hf_cli_signal(void);
+
 #endif

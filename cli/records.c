@@ -1,6 +1,7 @@
 #include "records.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "columns.h"
@@ -142,4 +143,76 @@ int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout,
   if (ret_count != NULL)
     *ret_count = count;
   return status;
+}
+
+/* ---- one by one ---- */
+
+struct hf_cli_record_stream {
+  hf_cli *cli;
+  const hf_cli_layout *layout;
+  hf_cli_table *table;
+};
+
+/* What most records need, for nobody knows what is to come. */
+static size_t stream_width(const char *column) {
+  static const struct {
+    const char *column;
+    size_t width;
+  } usual[] = {{"seq", 6},    {"op", 4},  {"run_id", 16}, {"stage", 10},  {"dims", 6},
+               {"group", 12}, {"ts", 27}, {"at", 27},     {"current", 7}, {"host", 12}};
+  for (size_t i = 0; i < HF_CLI_COUNT(usual); i++)
+    if (strcmp(usual[i].column, column) == 0)
+      return usual[i].width;
+  return 10;
+}
+
+static int begin_table(hf_cli_record_stream *stream) {
+  const hf_cli_columns *columns = &stream->layout->columns;
+  size_t widths[HF_CLI_TABLE_COLUMNS_MAX];
+  int status = hf_cli_table_begin(stream->cli, columns->shown, columns->count, &stream->table);
+  if (status != HF_CLI_DONE)
+    return status;
+  for (size_t i = 0; i < columns->count; i++)
+    widths[i] = stream_width(hf_field_name(columns->fields[i]));
+  hf_cli_table_stream(stream->table, widths);
+  return HF_CLI_DONE;
+}
+
+int hf_cli_record_stream_begin(hf_cli *cli, const hf_cli_layout *layout,
+                               hf_cli_record_stream **ret_stream) {
+  hf_cli_record_stream *stream = calloc(1, sizeof *stream);
+  if (stream == NULL)
+    return hf_cli_no_memory(cli);
+  stream->cli = cli;
+  stream->layout = layout;
+  int status = layout->how == HF_CLI_CELLS_TABLE ? begin_table(stream) : HF_CLI_DONE;
+  if (status != HF_CLI_DONE) {
+    free(stream);
+    return status;
+  }
+  if (layout->how == HF_CLI_CELLS_CSV)
+    hf_cli_columns_heading(cli, &layout->columns);
+  hf_cli_out_flush(cli);
+  *ret_stream = stream;
+  return HF_CLI_DONE;
+}
+
+int hf_cli_record_stream_put(hf_cli_record_stream *stream, const hf_record *record) {
+  char *cells[HF_CLI_TABLE_COLUMNS_MAX] = {NULL};
+  const hf_cli_layout *layout = stream->layout;
+  int status = hf_cli_columns_cells(stream->cli, &layout->columns, layout->how, record, cells);
+  if (status == HF_CLI_DONE)
+    hf_cli_columns_print(stream->cli, &layout->columns, layout->how, stream->table, cells);
+  else
+    hf_cli_columns_drop(&layout->columns, cells);
+  hf_cli_out_flush(stream->cli);
+  return status;
+}
+
+void hf_cli_record_stream_end(hf_cli_record_stream **stream) {
+  if (*stream == NULL)
+    return;
+  hf_cli_table_end(&(*stream)->table);
+  free(*stream);
+  *stream = NULL;
 }

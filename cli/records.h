@@ -27,6 +27,16 @@ void hf_cli_layout_choose(const hf_cli_layout *layout, hf_list_options *options)
 int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout,
                          uint64_t *ret_count);
 
+/* Records that come one by one: each is printed and flushed at once. */
+typedef struct hf_cli_record_stream hf_cli_record_stream;
+
+/* Prints the heading, where there is one. The layout, which does not sort, must live as long. The
+ * caller frees *ret_stream by hf_cli_record_stream_end. Both answer an exit status. */
+int hf_cli_record_stream_begin(hf_cli *cli, const hf_cli_layout *layout,
+                               hf_cli_record_stream **ret_stream);
+int hf_cli_record_stream_put(hf_cli_record_stream *stream, const hf_record *record);
+void hf_cli_record_stream_end(hf_cli_record_stream **stream);
+
 /* --json stands for --format jsonl. */
 int hf_cli_check_format(const hf_cli *cli);
 hf_cli_cells hf_cli_chosen_format(const hf_cli *cli);

@@ -4,11 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <holdfast/stats.h>
+
 #include "errors.h"
 #include "input.h"
 #include "options.h"
 #include "output.h"
 #include "store.h"
+
+enum { NOTE_BYTES = 400 };
 
 static const hf_cli_option save_options[] = {
     HF_CLI_OPT_RUN_ID("the run"),
@@ -90,6 +94,22 @@ static int save_one(hf_cli *cli, const hf_key *key) {
   return HF_CLI_DONE;
 }
 
+void hf_cli_note_costs(hf_cli *cli) {
+  hf_handle_stats stats;
+  char text[NOTE_BYTES];
+  if (!cli->args.verbose || hf_get_handle_stats(cli->store, &stats, NULL) != HF_OK)
+    return;
+  (void)snprintf(text, sizeof text,
+                 "saved %" PRIu64 ", unchanged %" PRIu64 ", in %" PRIu64 " commits with %" PRIu64
+                 " flushes; waited for the lock %" PRIu64
+                 " times, %.3f ms in all, %.3f ms at most; "
+                 "%" PRIu64 " collisions, %" PRIu64 " repairs of the counter",
+                 stats.saves, stats.unchanged, stats.commits, stats.flushes, stats.lock_waits,
+                 (double)stats.lock_wait_us / 1000, (double)stats.lock_wait_us_max / 1000,
+                 stats.collisions, stats.counter_repairs);
+  hf_cli_log(cli, HF_LOG_INFO, text);
+}
+
 /* What belongs to one save has no place beside --batch. */
 static int check_batch(const hf_cli *cli) {
   const hf_cli_args *args = &cli->args;
@@ -117,7 +137,9 @@ static int run_save(hf_cli *cli) {
     status = hf_cli_need_store(cli);
   if (status != HF_CLI_DONE)
     return status;
-  return args->batch ? hf_cli_save_batch(cli) : save_one(cli, &key);
+  status = args->batch ? hf_cli_save_batch(cli) : save_one(cli, &key);
+  hf_cli_note_costs(cli);
+  return status;
 }
 
 const hf_cli_command hf_cli_command_save = {
@@ -136,6 +158,9 @@ const hf_cli_command hf_cli_command_save = {
         "dims, group and timestamp. Prints a result a line, in order. A bad line is an error with "
         "its number and stops; the lines before it stay saved. A batch in which no key stands "
         "twice can be saved again from its beginning: what is there gets the seq that it has.\n"
+        "\n"
+        "With --verbose a note on stderr tells at the end what it cost: commits, flushes, how long "
+        "the lock was waited for, collisions with other writers, repairs of the locker's counter.\n"
         "\n"
         "Exit status 4: a condition does not hold, or the attempt with this id was ended; 5: the "
         "lock was not granted in time; in both cases nothing was saved. 6: it is not known whether "

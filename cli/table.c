@@ -154,6 +154,13 @@ static void print_rows(hf_cli_table *table) {
   table->rows = 0;
 }
 
+void hf_cli_table_stream(hf_cli_table *table, const size_t *widths) {
+  for (size_t i = 0; i < table->columns_count; i++)
+    if (table->widths[i] < widths[i])
+      table->widths[i] = widths[i];
+  print_rows(table);
+}
+
 void hf_cli_table_cell(hf_cli_table *table, const char *text) {
   size_t column = table->in_row;
   size_t columns = 0;

@@ -40,6 +40,10 @@ size_t hf_cli_terminal_columns(void);
 int hf_cli_table_begin(hf_cli *cli, const hf_cli_column *columns, size_t columns_count,
                        hf_cli_table **ret_table);
 
+/* For rows that come one by one: the heading is printed, the columns are as wide as it, and as
+ * widths[] at least, and each row is printed once it is complete. */
+void hf_cli_table_stream(hf_cli_table *table, const size_t *widths);
+
 /* The next cell; after the last column's the row is complete. NULL: empty. */
 void hf_cli_table_cell(hf_cli_table *table, const char *text);
 

@@ -94,6 +94,7 @@ int hf_blob_place(hf_store *store, const char *staged_name, const uint8_t sha256
   if (failed != 0 && errno != EEXIST)
     return hf_err_sys(reterr, HF_EIO, errno, "blob", "cannot put the document %s in place", hex);
   /* Also where it existed: whoever put it there may not have made the name durable yet. */
+  hf_count(&store->counters.flushes, 2);
   status = hf_dir_fsync(fd, "blob", reterr);
   if (status == HF_OK)
     status = hf_dir_fsync(store->blob_fd, "blob", reterr);

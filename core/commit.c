@@ -201,6 +201,22 @@ static void lead_once(hf_store *store) {
     (void)pthread_cond_signal(&store->queue_first->wake);
 }
 
+/* What became of them, for who asks (holdfast/stats.h). */
+static void count_outcomes(hf_store *store, hf_attempt *const *attempts, size_t count) {
+  hf_counters *counters = &store->counters;
+  for (size_t i = 0; i < count; i++) {
+    const hf_attempt *one = attempts[i];
+    if (one->line.op != HF_OP_SAVE)
+      continue;
+    if (one->status == HF_OK)
+      hf_count(one->saved.created ? &counters->saves : &counters->unchanged, 1);
+    else if (one->status == HF_ECONFLICT || one->status == HF_EENDED)
+      hf_count(&counters->refused, 1);
+    else
+      hf_count(one->status == HF_EUNSURE ? &counters->unsure : &counters->failed, 1);
+  }
+}
+
 void hf_commit(hf_store *store, hf_attempt *const *attempts, size_t count) {
   atomic_fetch_add(&store->savers, 1);
   (void)pthread_mutex_lock(&store->queue_mutex);
@@ -214,4 +230,5 @@ void hf_commit(hf_store *store, hf_attempt *const *attempts, size_t count) {
     }
   (void)pthread_mutex_unlock(&store->queue_mutex);
   atomic_fetch_sub(&store->savers, 1);
+  count_outcomes(store, attempts, count);
 }

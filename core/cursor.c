@@ -1,4 +1,6 @@
 /* Walks over records: hf_list and hf_history. A walk is as of the head when it began. */
+#include "cursor.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,7 @@ struct hf_cursor {
   uint64_t first;
   uint64_t last;
   uint64_t next; /* 0: the end */
+  uint64_t at;   /* the record that was looked at last */
   uint64_t left;
   int reverse;
   int all_revisions;
@@ -97,13 +100,12 @@ static int want(hf_cursor *cursor, const hf_list_options *options, hf_error *ret
   return status == HF_OK ? want_dims(cursor, options, reterr) : status;
 }
 
-static int begin(hf_store *store, const hf_list_options *options, hf_cursor *cursor,
+static int begin(hf_store *store, const hf_list_options *options, uint64_t head, hf_cursor *cursor,
                  hf_error *reterr) {
-  uint64_t head = 0;
   int status = want(cursor, options, reterr);
   if (status == HF_OK)
     status = want_place(cursor, options, reterr);
-  if (status == HF_OK)
+  if (status == HF_OK && head == 0)
     status = hf_read_begin(store, &head, reterr);
   if (status != HF_OK)
     return status;
@@ -123,17 +125,26 @@ static int begin(hf_store *store, const hf_list_options *options, hf_cursor *cur
   return HF_OK;
 }
 
-int hf_list(hf_store *store, const hf_list_options *options, hf_cursor **ret_cursor,
-            hf_error *reterr) {
+int hf_cursor_begin(hf_store *store, const hf_list_options *options, uint64_t head,
+                    hf_cursor **ret_cursor, hf_error *reterr) {
   static const hf_list_options everything;
   hf_cursor *cursor = calloc(1, sizeof *cursor);
   if (cursor == NULL)
     return hf_err_nomem(reterr);
-  int status = begin(store, options != NULL ? options : &everything, cursor, reterr);
+  int status = begin(store, options != NULL ? options : &everything, head, cursor, reterr);
   if (status == HF_OK)
     *ret_cursor = hf_take(cursor);
   hf_cursor_close(&cursor);
   return status;
+}
+
+uint64_t hf_cursor_at(const hf_cursor *cursor) {
+  return cursor->at;
+}
+
+int hf_list(hf_store *store, const hf_list_options *options, hf_cursor **ret_cursor,
+            hf_error *reterr) {
+  return hf_cursor_begin(store, options, 0, ret_cursor, reterr);
 }
 
 int hf_history(hf_store *store, const hf_key *key, hf_cursor **ret_cursor, hf_error *reterr) {
@@ -332,6 +343,7 @@ int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) 
     place at = {.cursor = cursor, .seq = cursor->next, .is_current = -1};
     if (status == HF_OK && at.seq == 0)
       break;
+    cursor->at = at.seq;
     step(cursor);
     if (status == HF_OK)
       status = hf_read_row(cursor->store, at.seq, &at.row, reterr);

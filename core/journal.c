@@ -245,6 +245,8 @@ int hf_journal_append(hf_store *store, hf_staged *staged, int64_t deadline_ms,
       status = hold_part(store, deadline_ms, &error);
     if (status == HOLD_HELD) {
       int appended = append_held(store, staged, ret_first, &error);
+      if (appended == 1)
+        hf_count(&store->counters.commits, 1);
       unlock_part(store);
       if (appended == HF_EUNSURE)
         hf_attempts_decide_unsure(staged->attempt, staged->count, &error);

@@ -29,12 +29,6 @@ enum {
   FLUSHES_MAX = 4, /* of one's own: the first covers what was appended before it */
 };
 
-static int64_t now_us(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* What one flush covers. */
 typedef struct covered {
   uint64_t opening; /* of the part; another one has a descriptor of its own */
@@ -54,23 +48,28 @@ static int look(hf_store *store, int reads, covered *ret_covered, hf_error *rete
   return got < 0 ? got : HF_OK;
 }
 
+static int flush_counted(hf_store *store) {
+  hf_count(&store->counters.flushes, 1);
+  return hf_sys_fdatasync(store->part.fd);
+}
+
 /* A descriptor whose flush failed is not used again: the kernel tells of an error once, and what it
  * did not write stays as if it were written. 1; 0: another part is open by now (what this one held
  * was made durable before it was left, or its flush failed); negative. */
 static int flush(hf_store *store, const covered *what, hf_error *reterr) {
   int status = 1;
-  int64_t began_us = now_us();
+  int64_t began_us = hf_monotonic_us();
   (void)pthread_mutex_lock(&store->part_mutex);
   if (store->part.opening != what->opening || store->part.fd < 0 || store->part.failed)
     status = 0;
-  else if (hf_sys_fdatasync(store->part.fd) != 0) {
+  else if (flush_counted(store) != 0) {
     status = hf_err_sys(reterr, HF_EIO, errno, "tile", "fdatasync of the current tile failed");
     store->part.failed = 1; /* the leader, who may be using it, closes it */
     if (HF_PLANTED(JOURNAL_FLUSH_CLOSES))
       hf_fd_cleanup(&store->part.fd);
   }
   (void)pthread_mutex_unlock(&store->part_mutex);
-  atomic_store(&store->flush_us, now_us() - began_us);
+  atomic_store(&store->flush_us, hf_monotonic_us() - began_us);
   return status;
 }
 
@@ -118,13 +117,13 @@ int hf_journal_gathers(hf_store *store, int64_t *ret_pause_us) {
 static void gather(hf_store *store) {
   int64_t pause_us = 0;
   int64_t flush_us = atomic_load(&store->flush_us);
-  int64_t until_us = now_us() + flush_us / GATHER_PART;
+  int64_t until_us = hf_monotonic_us() + flush_us / GATHER_PART;
   if (atomic_load(&store->savers) > 1 || !hf_journal_gathers(store, &pause_us))
     return;
   struct timespec pause = {0, (long)pause_us * 1000};
   (void)pthread_mutex_lock(&store->view_mutex);
   uint64_t wanted = store->append_cycle <= HF_TILE_RECORDS ? store->append_cycle : 0;
-  while (wanted > 1 && !is_alone(store) && now_us() < until_us) {
+  while (wanted > 1 && !is_alone(store) && hf_monotonic_us() < until_us) {
     covered what;
     int status = look(store, 1, &what, NULL);
     uint64_t there = what.end > store->durable_head ? what.end - store->durable_head : 0;
@@ -179,7 +178,7 @@ static int is_marked(hf_store *store, uint64_t last, int *ret_alone, hf_error *r
 
 /* HF_OK: the mark covers `last`. */
 static int wait_until_durable(hf_store *store, uint64_t last, hf_error *reterr) {
-  int64_t began_us = now_us();
+  int64_t began_us = hf_monotonic_us();
   for (int flushes = 0; flushes < FLUSHES_MAX;) {
     int alone = 0;
     int marked = is_marked(store, last, &alone, reterr);
@@ -188,7 +187,7 @@ static int wait_until_durable(hf_store *store, uint64_t last, hf_error *reterr) 
     int64_t flush_us = atomic_load(&store->flush_us);
     int is_lock = !alone && hf_log_mark_lock(store, LOCK_EX);
     if (!alone && !is_lock && flush_us >= SHARE_FLUSH_US_MIN &&
-        now_us() - began_us < flush_us * SHARE_FLUSHES_MAX) {
+        hf_monotonic_us() - began_us < flush_us * SHARE_FLUSHES_MAX) {
       wait_for_other(flush_us);
       continue;
     }

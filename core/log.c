@@ -526,6 +526,14 @@ static int load_text(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *o
   return got;
 }
 
+int hf_log_load_beginning(hf_store *store, uint64_t seq, const hf_row *row, uint32_t bytes,
+                          hf_buf *out, hf_error *reterr) {
+  hf_row piece = *row;
+  if (piece.line_bytes > bytes)
+    piece.line_bytes = bytes;
+  return load_text(store, seq, &piece, out, reterr);
+}
+
 static int damaged(hf_error *reterr, uint64_t seq, const hf_row *row, const char *what) {
   char place[HF_TILE_NAME_BYTES + 8];
   char name[HF_TILE_NAME_BYTES];

@@ -46,7 +46,10 @@ int hf_log_expected(hf_store *store, uint64_t first, size_t *ret_count, int *ret
 enum hf_refresh_flags {
   /* the caller leads a turn; it will fsync log/ and extend the mark, or answers nothing: do not
    * probe beyond */
-  HF_REFRESH_UNDER_LOCK = 1
+  HF_REFRESH_UNDER_LOCK = 1,
+  /* only what the marks cover is read, which is durable: nothing is probed, nothing flushed. Of a
+   * handle that does not save */
+  HF_REFRESH_MARKED = HF_REFRESH_UNDER_LOCK
 };
 
 /* Reads every record up to the head that was not read yet into store->view; view_mutex is held.
@@ -86,6 +89,11 @@ int hf_log_settle(hf_store *store, hf_error *reterr);
  * row. HF_EDAMAGED. The row is a copy; no mutex is needed. */
 int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, hf_line *ret_line,
                 hf_error *reterr);
+
+/* Appends the first `bytes` of the record's line, or all of it: unchecked, for counting alone. 1, 0
+ * (it is not there), negative. */
+int hf_log_load_beginning(hf_store *store, uint64_t seq, const hf_row *row, uint32_t bytes,
+                          hf_buf *out, hf_error *reterr);
 
 /* Makes an NFS client forget that log/<name> was absent, by linking a scratch file onto it. 1: the
  * name exists (EEXIST). 0: it did not; the scratch name was taken back. Negative: cannot be tried

@@ -145,6 +145,8 @@ static int write_marks(hf_store *store, int fd, uint64_t from, uint64_t end, hf_
 
 static int write_durably(hf_store *store, int fd, hf_error *reterr) {
   int status = write_marks(store, fd, store->mark_length, store->view.head, reterr);
+  if (store->shared)
+    hf_count(&store->counters.flushes, 1);
   if (status == HF_OK && store->shared && hf_sys_fsync(fd) != 0)
     status = hf_err_sys(reterr, HF_EIO, errno, mark_place, "fsync of the mark failed");
   return status;
@@ -218,6 +220,7 @@ int hf_log_fsync_names(hf_store *store, hf_error *reterr) {
   }
   if (store->durable_head >= store->view.head)
     return HF_OK;
+  hf_count(&store->counters.flushes, 1);
   int status = hf_dir_fsync(store->log_fd, "log", reterr);
   /* on a shared filesystem only what is marked can be seen: it is settled once the mark is durable,
    * too */

@@ -160,6 +160,7 @@ static int make(hf_store *store, uint64_t tile, hf_error *reterr) {
   if (status != HF_OK)
     return status;
   hf_id_format(&id, staged);
+  hf_count(&store->counters.flushes, 3); /* with those of its folders */
   status =
       hf_file_create(store->stage_fd, staged, text.used > 0 ? text.data : "", text.used, 1, reterr);
   if (status != HF_OK)

@@ -137,6 +137,7 @@ static int mark_own(hf_store *store, const hf_staged *staged, uint64_t seq, hf_e
 int hf_publish_confirm(hf_store *store, const hf_staged *staged, uint64_t seq, hf_error *reterr) {
   if (HF_PLANTED(MARK_EARLY))
     (void)mark_own(store, staged, seq, NULL);
+  hf_count(&store->counters.flushes, 1);
   if (!HF_PLANTED(NO_FOLDER_FSYNC) && hf_dir_fsync(store->log_fd, "log", reterr) != HF_OK)
     return HF_EUNSURE;
   hf_autobuf text = {0};

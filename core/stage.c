@@ -51,6 +51,7 @@ int hf_stage_write(hf_store *store, hf_staged *staged, hf_error *reterr) {
       return status;
     hf_id_format(&id, staged->name);
   }
+  hf_count(&store->counters.flushes, 1);
   int status = hf_file_create(store->stage_fd, staged->name, staged->text.data, staged->text.used,
                               1, reterr);
   if (status != HF_OK) {

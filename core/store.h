@@ -12,6 +12,7 @@
 
 #include <holdfast/holdfast.h>
 
+#include "counters.h"
 #include "manifest.h"
 #include "part.h"
 #include "view.h"
@@ -101,15 +102,16 @@ struct hf_store {
   struct hf_attempt *queue_last;
   int has_leader;
 
-  /* the leader's alone: under which grant of which locker it commits, and how often the backend's
-   * counter was wrong */
+  /* the leader's alone: under which grant of which locker it commits, and when it last told of a
+   * backend's counter that was wrong */
   struct hf_opened_locker *turn_opened; /* NULL: the turn is taken without it */
   const hf_locker_ops *turn_ops;
   void *turn_locker;
   char turn_scheme[HF_LOCKER_NAME_BYTES_MAX + 1]; /* the store's locker when the turn began */
   const hf_grant *turn_grant;
-  uint64_t counter_repairs;
   int64_t counter_told_ms;
+
+  hf_counters counters;
 };
 
 /* HF_EFORKED where this process did not open the store. Every public function asks first. */

@@ -146,7 +146,9 @@ static void mind_counter(hf_store *store, hf_grant *grant, uint64_t head, size_t
       store->turn_ops->next_seq(store->turn_locker, grant, head, count, &first, NULL) != 1)
     outcome = "it could not be repaired now";
   int64_t now_ms = hf_monotonic_ms();
-  int is_news = store->counter_repairs++ == 0 || now_ms - store->counter_told_ms > COUNTER_TELL_MS;
+  uint64_t times = atomic_load(&store->counters.counter_repairs) + 1;
+  int is_news = times == 1 || now_ms - store->counter_told_ms > COUNTER_TELL_MS;
+  hf_count(&store->counters.counter_repairs, 1);
   if (is_news)
     store->counter_told_ms = now_ms;
   hf_store_log(store, is_news ? HF_LOG_WARNING : HF_LOG_INFO,
@@ -154,7 +156,7 @@ static void mind_counter(hf_store *store, hf_grant *grant, uint64_t head, size_t
                "toward the storage, which decides (the backend has lost its memory, or a writer "
                "ended between its turn and its record; the %llu. time that this handle sees it)",
                (unsigned long long)told, (unsigned long long)head + 1, outcome,
-               (unsigned long long)store->counter_repairs);
+               (unsigned long long)times);
 }
 
 static enum next linked(hf_store *store, hf_staged *staged, uint64_t seq) {
@@ -174,6 +176,7 @@ static enum next linked(hf_store *store, hf_staged *staged, uint64_t seq) {
   }
   if (hf_blob_place_all(store, staged->attempt, staged->count, 1, &why) != HF_OK)
     hf_store_log(store, HF_LOG_WARNING, "%s: %s", why.place, why.message);
+  hf_count(&store->counters.commits, 1);
   hf_attempts_decide_committed(staged->attempt, staged->count, seq);
   hf_packer_committed(store, seq + staged->count - 1);
   return NEXT_DONE;
@@ -182,6 +185,7 @@ static enum next linked(hf_store *store, hf_staged *staged, uint64_t seq) {
 /* EEXIST: read what stands there before going on. */
 static enum next met_others(hf_store *store, hf_staged *staged, uint64_t seq, hf_error *reterr) {
   int status = HF_OK;
+  hf_count(&store->counters.collisions, 1);
   (void)pthread_mutex_lock(&store->view_mutex);
   if (store->view.head < seq)
     status = hf_log_read_next(store, reterr);
@@ -374,6 +378,17 @@ static void read_ahead(void *context) {
   (void)pthread_mutex_unlock(&store->view_mutex);
 }
 
+/* One thread at a time: the leader. */
+static void count_wait(hf_store *store, uint64_t us, int granted) {
+  hf_counters *counters = &store->counters;
+  hf_count(&counters->lock_waits, 1);
+  hf_count(&counters->lock_wait_us, us);
+  if (us > atomic_load(&counters->lock_wait_us_max))
+    atomic_store(&counters->lock_wait_us_max, us);
+  if (granted != 1)
+    hf_count(&counters->lock_failures, 1);
+}
+
 /* Steps 2 to 7 of what is staged. */
 static void ask_for_turn(hf_store *store, hf_staged *staged, int journal, hf_error *reterr) {
   hf_grant grant = HF_GRANT_INIT;
@@ -383,8 +398,10 @@ static void ask_for_turn(hf_store *store, hf_staged *staged, int journal, hf_err
     grant.wanted = staged->count;
     grant.turn_is_near = read_ahead;
     grant.near_context = store;
+    int64_t began_us = hf_monotonic_us();
     granted = store->turn_ops->acquire(store->turn_locker, "lock", earliest_deadline(staged),
                                        &grant, reterr);
+    count_wait(store, (uint64_t)(hf_monotonic_us() - began_us), granted);
     if (granted == 1) {
       take_turn(store, staged, journal, &grant, reterr);
       return;

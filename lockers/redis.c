@@ -247,6 +247,30 @@ static int redis_describe(void *opened, const char *lock_name, hf_lock_holder *r
   return held;
 }
 
+static int redis_count_repairs(void *opened, const char *lock_name, uint64_t *ret_repairs,
+                               hf_error *reterr) {
+  hf_redis_state *state = opened;
+  hf_redis_pair *pair = NULL;
+  redisReply *reply = NULL;
+  hf_redis_call call = {.script = HF_REDIS_SCRIPT_repairs, .lock_name = lock_name, .owner = ""};
+  int status = hf_redis_check(state, reterr);
+  if (status == HF_OK)
+    status = hf_redis_take_pair(state, &pair, reterr);
+  if (status != HF_OK)
+    return status;
+  int64_t deadline_ms = hf_monotonic_ms() + state->options.command_timeout_ms;
+  hf_redis_outcome outcome = hf_redis_run(state, pair->command, &call, deadline_ms, &reply, reterr);
+  hf_redis_give_pair(state, pair);
+  if (outcome != HF_REDIS_REPLY)
+    return HF_EBACKEND;
+  if (reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0)
+    *ret_repairs = (uint64_t)reply->integer;
+  else
+    status = hf_err(reterr, HF_EBACKEND, NULL, "the server's answer is no number");
+  freeReplyObject(reply);
+  return status;
+}
+
 static int redis_break(void *opened, const char *lock_name, hf_error *reterr) {
   hf_redis_state *state = opened;
   hf_redis_pair *pair = NULL;
@@ -283,4 +307,5 @@ const hf_locker_ops hf_locker_redis = {
     .describe = redis_describe,
     .break_lock = redis_break,
     .examine = hf_redis_examine,
+    .count_repairs = redis_count_repairs,
 };

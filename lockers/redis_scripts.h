@@ -5,7 +5,7 @@
 
 /* X(name): the file redis_<name>.lua */
 #define HF_REDIS_SCRIPT_LIST(X)                                                                    \
-  X(acquire) X(renew) X(counter) X(release) X(cancel) X(describe) X(break)
+  X(acquire) X(renew) X(counter) X(release) X(cancel) X(describe) X(break) X(repairs)
 
 typedef enum hf_redis_script_name {
 #define HF_REDIS_SCRIPT_ENUM(name) HF_REDIS_SCRIPT_##name,

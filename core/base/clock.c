@@ -24,6 +24,10 @@ int64_t hf_monotonic_ms(void) {
   return monotonic_ns() / 1000000;
 }
 
+int64_t hf_monotonic_us(void) {
+  return monotonic_ns() / 1000;
+}
+
 int64_t hf_realtime_us(void) {
   struct timespec now = {0, 0};
   (void)clock_gettime(CLOCK_REALTIME, &now);

@@ -8,6 +8,7 @@
 enum { HF_RFC3339_BYTES = 40 };
 
 int64_t hf_monotonic_ms(void);
+int64_t hf_monotonic_us(void);
 int64_t hf_realtime_us(void); /* since 1970, UTC */
 
 /* now + timeout_ms, without overflow; timeout_ms < 0: HF_TIMEOUT_MS_DEFAULT. */

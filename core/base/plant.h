@@ -83,7 +83,11 @@
   X(DIFF_HASH_UNCHECKED, "diff takes values of one hash for equal")                                \
   X(DIFF_BY_DOUBLES, "diff holds the difference of two numbers against the tolerance as a double") \
   X(PATCH_FORWARD, "a patch changes a list from its beginning to its end")                         \
-  X(WALK_BEYOND, "a list or an export as of one seq goes on to the head")
+  X(WALK_BEYOND, "a list or an export as of one seq goes on to the head")                          \
+  X(WATCH_LOOKS_FIRST, "a watch looks at the log before it asks the kernel for notices of it")     \
+  X(WATCH_DOUBLES, "a watch that opens its store anew gives the last record once more")            \
+  X(WATCH_KEEPS_OLD, "a watch does not see that another file stands at the path of the mark")      \
+  X(WATCH_SHOWS_UNPROVEN, "a watch gives what is appended and not durable yet")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,

@@ -168,6 +168,10 @@ typedef struct hf_locker_ops {
   /* Tells, by calls of tell, what of the backend's state matters to a store. HF_OK or negative.
    * NULL where there is nothing to tell. */
   int (*examine)(void *state, hf_locker_tell_fn tell, void *context, hf_error *reterr);
+
+  /* How often the backend's counter was set to what the storage says, over all clients, as far as
+   * the backend remembers. HF_OK or negative. NULL where the backend does not count. */
+  int (*count_repairs)(void *state, const char *lock_name, uint64_t *ret_repairs, hf_error *reterr);
 } hf_locker_ops;
 
 /* Adds a backend of the program's own; ops must live as long as the process. Thread-safe.

@@ -1,0 +1,85 @@
+"""The examples of the sections on watching and on figures are run as they stand in docs/."""
+
+import glob
+import os
+import re
+import signal
+import subprocess
+
+from support import HOLDFAST, TREE, Case, main
+from test_stats import parse_prometheus
+
+
+def examples(heading):
+    """The indented command lines of a section, wherever in docs/ it stands."""
+    for path in [os.path.join(TREE, "docs", "ASKING.md"), *glob.glob(os.path.join(TREE, "docs", "parts", "*.md"))]:
+        if not os.path.exists(path):
+            continue
+        with open(path, encoding="utf-8") as page:
+            parts = re.split(r"^## ", page.read(), flags=re.M)
+        for part in parts:
+            if part.startswith(heading + "\n"):
+                return re.findall(r"^    ((?:holdfast|echo) ?.*)$", part, re.M)
+    raise AssertionError(f"docs/ has no section {heading}")
+
+
+class Parts(Case):
+    def setUp(self):
+        super().setUp()
+        os.symlink(HOLDFAST, self.path("holdfast"))
+        self.env.update(HOLDFAST_STORE=self.store, PATH=self.folder + ":" + os.environ["PATH"])
+        for run, auc in (("monday", 0.71), ("tuesday", 0.74)):
+            self.save(run, "TRAINING", {"outputs": {"auc": auc}})
+
+    def bash(self, line, **kwargs):
+        return subprocess.Popen(["bash", "-c", "exec " + line if line.startswith("holdfast") else line],
+                                cwd=self.folder, env=self.env, text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, **kwargs)
+
+    def run_line(self, line):
+        with self.bash(line) as process:
+            out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, (line, out, err))
+        return out, err
+
+    def without_note(self, line):
+        return re.split(r"  +", line)[0]
+
+    def test_watching(self):
+        lines = [self.without_note(line) for line in examples("Watching")]
+        self.assertEqual(len(lines), 7)
+        with self.bash(lines[0]) as process:
+            self.assertIn("run_id", process.stdout.readline())
+            seq = self.save("tuesday", "TRAINING", {"outputs": {"auc": 0.75}})
+            self.assertEqual(process.stdout.readline().split()[0], str(seq))
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(60), 0)
+        with self.bash(lines[1]) as process:
+            self.assertEqual([process.stdout.readline().split()[0] for _ in range(4)], ["seq", "1", "2", "3"])
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(60), 130)
+        with self.bash(lines[2] + " & p=$!; sleep 0.5; echo '{}' | holdfast save --run-id tuesday --stage S - >seq; "
+                       "wait $p") as process:
+            out, _ = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out.count('"run_id":"tuesday"')), (0, 1))
+        self.assertEqual(self.run_line(lines[3])[0], "1: monday, TRAINING\n2: tuesday, TRAINING\n")
+        self.assertEqual(self.run_line(lines[4])[0], '"auc":0.71\n')
+        self.assertEqual(self.run_line(lines[5])[0], "mail about monday\nmail about tuesday\n")
+        self.assertEqual(self.run_line(lines[6])[0], "mail about tuesday\n" * 2)  # those that came since
+        self.assertEqual(self.run_line(lines[6])[0], "")
+
+    def test_figures(self):
+        lines = examples("Figures")
+        self.assertEqual(len(lines), 4)
+        self.assertIn("snapshots  2, 2 of them current\n", self.run_line(lines[0])[0])
+        self.assertIn('"snapshots":2', self.run_line(lines[1])[0])
+        self.run_line(lines[2])
+        with open(self.path("holdfast.prom"), encoding="utf-8") as file:
+            self.assertIn("holdfast_runs", parse_prometheus(file.read()))
+        out, err = self.run_line(lines[3])
+        self.assertEqual(out, "3\n")
+        self.assertIn("saved 1, unchanged 0, in 1 commits", err)
+
+
+if __name__ == "__main__":
+    main()
