@@ -23,6 +23,9 @@ int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr);
 /* The folder that the tile is in, kept open until hf_close; -1: it is not. */
 int hf_tile_folder(hf_store *store, uint64_t tile);
 
+/* Opens a full tile to read. -1 and errno: it is not there, or cannot be opened. */
+int hf_tile_open(hf_store *store, uint64_t tile);
+
 /* Shared filesystems: keeps a tile that a record is read from for the second time open, beside the
  * opens that read it, for the reason that the marks are kept open for (pin_mark in store.c). Of
  * tiles that share a place the last one is kept. Never read by: a tile may be made anew. */

@@ -70,6 +70,8 @@
   X(INDEX_WALK_OVER_GAP, "a walk that met an unreadable index goes on behind it")                  \
   X(INDEX_MERGE_DROPS_NEWEST,                                                                      \
     "a merge of indexes has the row before in a hash's last one's place")                          \
+  X(TILE_MAP_UNASKED,                                                                              \
+    "pages of a mapped tile are touched without a question whether they are there")                \
   X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
   X(VIEW_LOST, "a view that could not be read anew is left as it is, with a part of the log")
 

@@ -343,6 +343,7 @@ static void forgotten(void) {
 }
 
 const index_case index_cases[] = {
-    {"collide", collide}, {"merge", merge},         {"gap", gap}, {"unreadable", unreadable},
-    {"anew", anew},       {"forgotten", forgotten}, {NULL, NULL},
+    {"collide", collide},       {"merge", merge}, {"gap", gap},
+    {"unreadable", unreadable}, {"anew", anew},   {"forgotten", forgotten},
+    {"mapped", index_mapped},   {NULL, NULL},
 };

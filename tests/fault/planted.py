@@ -68,6 +68,7 @@ TESTS = {
     "INDEX_MARK_OVER_GAP": ["fault_index", "--case", "forgotten"],
     "INDEX_FORGET_ONCE": ["fault_index", "--case", "forgotten"],
     "INDEX_MARK_BLIND": ["fault_index", "--case", "forgotten"],
+    "TILE_MAP_UNASKED": ["fault_index", "--case", "mapped"],
     "INDEX_NOT_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
