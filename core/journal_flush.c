@@ -23,7 +23,7 @@ enum {
   SHARE_FLUSHES_MAX = 8,    /* that are waited for: then he who flushes may be stopped */
   SHARE_PAUSE_NS_MAX = 10000000,
   GATHER_FLUSH_US_MIN = 400, /* a shorter one is not put off */
-  GATHER_PART = 3,           /* of its time, at most */
+  GATHER_PART = 2,           /* of its time, at most */
   GATHER_LOOKS = 32,
   GATHER_PAUSE_US_MAX = 2000,
   FLUSHES_MAX = 4, /* of one's own: the first covers what was appended before it */
