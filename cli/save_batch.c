@@ -10,16 +10,17 @@
 #include "save.h"
 #include "text.h"
 
-/* Lines that wait for a commit; a commit is due when there are HF_BATCH_MAX of them or a few less,
- * or when they are this long. */
-enum { PENDING_BYTES_MAX = 8 * 1024 * 1024 };
+/* Lines that wait for a commit; one is due when there are LINES_MAX of them or a few less, or when
+ * they are this long. More than the library commits at once: what comes next it checks meanwhile.
+ */
+enum { LINES_MAX = 4 * HF_BATCH_MAX, PENDING_BYTES_MAX = 8 * 1024 * 1024 };
 
 typedef struct batch {
   hf_cli *cli;
   hf_cli_lines lines;
-  hf_cli_batch_line pending[HF_BATCH_MAX];
-  hf_save_request requests[HF_BATCH_MAX];
-  hf_saved results[HF_BATCH_MAX];
+  hf_cli_batch_line pending[LINES_MAX];
+  hf_save_request requests[LINES_MAX];
+  hf_saved results[LINES_MAX];
   size_t count;
   size_t due; /* so many of them; the last one then fills a tile, so that a tile is one file */
   size_t bytes;
@@ -87,7 +88,7 @@ static int flush(batch *all) {
       hf_cli_print_saved(cli, result, &all->requests[i].key);
       all->saved++;
       if (result->created)
-        all->due = HF_BATCH_MAX - (size_t)(result->seq % HF_BATCH_MAX);
+        all->due = LINES_MAX - (size_t)(result->seq % HF_BATCH_MAX);
     } else if (status == HF_CLI_DONE) {
       status = tell_unsaved(all, i, 1, &err);
     } else if (result->status != HF_ECANCELLED) {
@@ -165,7 +166,7 @@ int hf_cli_save_batch(hf_cli *cli) {
     return hf_cli_no_memory(cli);
   all->cli = cli;
   all->lines.fd = -1;
-  all->due = HF_BATCH_MAX;
+  all->due = LINES_MAX;
   uint64_t line_bytes_max =
       hf_config_document_bytes_max(cli->config) + HF_CLI_BATCH_ENVELOPE_BYTES_MAX;
   int status = hf_cli_lines_open(cli, &all->lines, cli->args.operands[0], line_bytes_max);

@@ -83,6 +83,9 @@ void hf_index_covering(uint64_t tile, uint64_t tiles, unsigned *ret_level, uint6
  * HF_ENOMEM. */
 int hf_index_open(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
                   hf_error *reterr);
+/* The same, never mapped: who reads all of sixteen files would have all of it in memory. */
+int hf_index_open_to_copy(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
+                          hf_error *reterr);
 void hf_index_close(hf_index *index);
 
 /* Is the body what was written? Reads all of it. HF_OK, HF_EDAMAGED, HF_EIO. */

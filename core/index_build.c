@@ -1,7 +1,8 @@
 /* Makes indexes: one of a tile from its lines, one of the next level from sixteen.
  *
  * Whoever packs calls it. Each file is written to stage/, made durable, linked to its name and the
- * name made durable, before index/mark tells of it. What a crash leaves is a file that the next
+ * name made durable, before index/mark tells of it; those of up to HF_INDEX_FAN tiles share the
+ * flushes of folders and of the mark. What a crash leaves is a file that the next
  * builder finds (EEXIST: another builder made the same bytes), or a leftover in stage/. */
 #include <errno.h>
 #include <stdio.h>
@@ -168,8 +169,11 @@ static void write_tile_index(const tile_index *index, const hf_index_header *hea
 
 /* ---- putting it in place ---- */
 
+/* The levels that got names which are not durable yet: a bit each. */
+typedef unsigned new_names;
+
 static int link_into_place(hf_store *store, const char *staged, unsigned level, uint64_t number,
-                           hf_error *reterr) {
+                           new_names *names, hf_error *reterr) {
   char folder[HF_INDEX_NAME_BYTES];
   char name[HF_INDEX_NAME_BYTES];
   hf_autofd int fd = -1;
@@ -183,15 +187,30 @@ static int link_into_place(hf_store *store, const char *staged, unsigned level, 
                    : hf_sys_link(store->stage_fd, staged, store->index_fd, name);
   if (failed != 0 && errno != EEXIST)
     return hf_err_sys(reterr, HF_EIO, errno, name, "cannot put the index in place");
+  *names |= 1U << level;
+  return HF_OK;
+}
+
+static int fsync_names(hf_store *store, new_names names, hf_error *reterr) {
+  int status = HF_OK;
   if (HF_PLANTED(INDEX_NOT_DURABLE))
     return HF_OK;
-  status = hf_dir_fsync(fd, "index", reterr);
+  for (unsigned level = 0; level <= HF_INDEX_LEVEL_MAX && status == HF_OK; level++) {
+    char folder[HF_INDEX_NAME_BYTES];
+    hf_autofd int fd = -1;
+    if ((names >> level & 1) == 0)
+      continue;
+    (void)snprintf(folder, sizeof folder, "%u", level);
+    status = hf_dir_make(store->index_fd, folder, &fd, NULL, reterr);
+    if (status == HF_OK)
+      status = hf_dir_fsync(fd, "index", reterr);
+  }
   return status == HF_OK ? hf_dir_fsync(store->index_fd, "index", reterr) : status;
 }
 
 /* What is written: one tile's, or sixteen files' (tile NULL). */
 static int write_file(hf_store *store, hf_index_header *header, const tile_index *tile,
-                      hf_index *const *files, hf_error *reterr) {
+                      hf_index *const *files, new_names *names, hf_error *reterr) {
   char staged[HF_ID_CHARS + 1];
   char bytes[HF_INDEX_HEADER_BYTES];
   hf_id id;
@@ -225,57 +244,60 @@ static int write_file(hf_store *store, hf_index_header *header, const tile_index
   if (hf_sys_close(hf_fd_take(&fd)) != 0 && status == HF_OK)
     status = hf_err_sys(reterr, HF_EIO, errno, "stage", "cannot close the index");
   if (status == HF_OK)
-    status = link_into_place(store, staged, header->level, header->number, reterr);
+    status = link_into_place(store, staged, header->level, header->number, names, reterr);
   (void)hf_sys_unlink(store->stage_fd, staged, 0);
   return status;
 }
 
 /* 1; 0: it cannot be made, for a tile has damage; negative. */
-static int make_from_tile(hf_store *store, uint64_t number, hf_error *reterr) {
+static int make_from_tile(hf_store *store, uint64_t number, new_names *names, hf_error *reterr) {
   hf_autofree tile_index *index = malloc(sizeof *index);
   if (index == NULL)
     return hf_err_nomem(reterr);
   int got = index_tile(store, number, index, reterr);
   if (got == 1)
-    got = write_file(store, &index->header, index, NULL, reterr) == HF_OK ? 1 : reterr->code;
+    got = write_file(store, &index->header, index, NULL, names, reterr) == HF_OK ? 1 : reterr->code;
   return got;
 }
 
-static int make(hf_store *store, unsigned level, uint64_t number, hf_error *reterr);
+static int make(hf_store *store, unsigned level, uint64_t number, new_names *names,
+                hf_error *reterr);
 
 /* Opens the sixteen; makes those that are gone. */
 static int open_parts(hf_store *store, unsigned level, uint64_t number, hf_index **files,
-                      hf_error *reterr) {
+                      new_names *names, hf_error *reterr) {
   for (uint64_t i = 0; i < HF_INDEX_FAN; i++) {
     uint64_t part = number * HF_INDEX_FAN + i;
-    int got = hf_index_open(store, level - 1, part, &files[i], reterr);
+    int got = hf_index_open_to_copy(store, level - 1, part, &files[i], reterr);
     if (got == 0)
-      got = make(store, level - 1, part, reterr);
+      got = make(store, level - 1, part, names, reterr);
     if (got == 1 && files[i] == NULL)
-      got = hf_index_open(store, level - 1, part, &files[i], reterr);
+      got = hf_index_open_to_copy(store, level - 1, part, &files[i], reterr);
     if (got != 1)
       return got;
   }
   return 1;
 }
 
-static int make_merged(hf_store *store, unsigned level, uint64_t number, hf_error *reterr) {
+static int make_merged(hf_store *store, unsigned level, uint64_t number, new_names *names,
+                       hf_error *reterr) {
   hf_index *files[HF_INDEX_FAN] = {0};
   hf_index_header header = {
       .level = level, .number = number, .count = hf_index_tiles(level) * HF_TILE_RECORDS};
-  int got = open_parts(store, level, number, files, reterr);
+  int got = open_parts(store, level, number, files, names, reterr);
   if (got == 1) {
     hf_index_join_headers(files, &header);
-    got = write_file(store, &header, NULL, files, reterr) == HF_OK ? 1 : reterr->code;
+    got = write_file(store, &header, NULL, files, names, reterr) == HF_OK ? 1 : reterr->code;
   }
   for (size_t i = 0; i < HF_INDEX_FAN; i++)
     hf_index_close(files[i]);
   return got;
 }
 
-static int make(hf_store *store, unsigned level, uint64_t number, hf_error *reterr) {
-  return level == 0 ? make_from_tile(store, number, reterr)
-                    : make_merged(store, level, number, reterr);
+static int make(hf_store *store, unsigned level, uint64_t number, new_names *names,
+                hf_error *reterr) {
+  return level == 0 ? make_from_tile(store, number, names, reterr)
+                    : make_merged(store, level, number, names, reterr);
 }
 
 /* The files below a new one of level 2 and more, two levels down: whoever still reads those has not
@@ -291,54 +313,74 @@ static void remove_old(hf_store *store, unsigned level, uint64_t number) {
   }
 }
 
-/* The file that the mark is to tell of, once it covers this tile. */
-static int is_in_place(const hf_store *store, uint64_t tile) {
-  char name[HF_INDEX_NAME_BYTES];
-  unsigned level = 0;
-  uint64_t number = 0;
-  struct stat st;
-  hf_index_covering(tile, tile + 1, &level, &number);
-  hf_index_name(level, number, name);
-  return hf_sys_fstatat(store->index_fd, name, &st) == 0 || HF_PLANTED(INDEX_MARK_BLIND);
+/* The files that the mark is to tell of for these tiles, once it covers them. */
+static int are_in_place(const hf_store *store, uint64_t from, uint64_t to) {
+  int are = 1;
+  for (uint64_t tile = from; tile < to && are; tile++) {
+    char name[HF_INDEX_NAME_BYTES];
+    unsigned level = 0;
+    uint64_t number = 0;
+    struct stat st;
+    hf_index_covering(tile, to, &level, &number);
+    hf_index_name(level, number, name);
+    are = hf_sys_fstatat(store->index_fd, name, &st) == 0;
+  }
+  return are || HF_PLANTED(INDEX_MARK_BLIND);
 }
 
-/* Never over a gap: the mark is shorter, or the file is gone, where all was forgotten meanwhile
+/* Never over a gap: the mark is shorter, or a file is gone, where all was forgotten meanwhile
  * (hf_index_forget). Looked at when the mark is open: what happens to a mark that was taken away
  * harms nobody. */
-static int extend_mark(hf_store *store, uint64_t tile, hf_error *reterr) {
+static int extend_mark(hf_store *store, uint64_t from, uint64_t to, hf_error *reterr) {
+  char bytes[HF_INDEX_FAN];
   hf_autofd int fd = hf_sys_openat(store->index_fd, HF_MARK_NAME, O_WRONLY | O_CREAT, 0666);
   struct stat st;
-  int is_there = is_in_place(store, tile);
+  int are_there = are_in_place(store, from, to);
+  memset(bytes, 'i', sizeof bytes);
   if (fd >= 0 && hf_sys_fstat(fd, &st) == 0) {
-    uint64_t told = HF_PLANTED(INDEX_MARK_OVER_GAP) ? tile : (uint64_t)st.st_size;
-    if (told > tile) /* by another, who may have merged it into others since */
+    uint64_t told = HF_PLANTED(INDEX_MARK_OVER_GAP) ? from : (uint64_t)st.st_size;
+    if (told > from) /* by another, who may have merged them into others since */
       return HF_OK;
-    if (told < tile || !is_there)
+    if (told < from || !are_there)
       return hf_err(
           reterr, HF_EIO, mark_place,
           "the indexes were forgotten while they were made; they are made anew next time");
   }
-  if (fd < 0 || hf_sys_pwrite_full(fd, "i", 1, (off_t)tile) != 0 || hf_sys_fsync(fd) != 0 ||
-      hf_sys_close(hf_fd_take(&fd)) != 0)
+  if (fd < 0 || hf_sys_pwrite_full(fd, bytes, (size_t)(to - from), (off_t)from) != 0 ||
+      hf_sys_fsync(fd) != 0 || hf_sys_close(hf_fd_take(&fd)) != 0)
     return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot extend the mark");
   return HF_OK;
 }
 
-/* The tile's own index, and every merge that is due with it. 1, 0 (damage), negative. */
-static int add_tile(hf_store *store, uint64_t tile, hf_error *reterr) {
-  int got = make(store, 0, tile, reterr);
+/* The own indexes of tiles from `from` on, up to the next merge that is due or to `tiles`, and the
+ * merges. *ret_count: of so many. 1, 0 (the first has damage), negative. */
+static int add_tiles(hf_store *store, uint64_t from, uint64_t tiles, uint64_t *ret_count,
+                     hf_error *reterr) {
+  new_names names = 0;
   unsigned top = 0;
-  while (got == 1 && top < HF_INDEX_LEVEL_MAX && (tile + 1) % hf_index_tiles(top + 1) == 0) {
+  uint64_t to = from;
+  int got = 1;
+  while (got == 1 && to < tiles && (to == from || to % HF_INDEX_FAN != 0)) {
+    got = make(store, 0, to, &names, reterr);
+    to += got == 1;
+  }
+  if (to == from || got < 0)
+    return got;
+  got = 1; /* damage behind the first is met when it is the first */
+  while (got == 1 && top < HF_INDEX_LEVEL_MAX && to % hf_index_tiles(top + 1) == 0) {
     top++;
-    got = make(store, top, tile / hf_index_tiles(top), reterr);
+    got = make(store, top, (to - 1) / hf_index_tiles(top), &names, reterr);
   }
   if (got != 1)
     return got;
-  int status = extend_mark(store, tile, reterr);
+  int status = fsync_names(store, names, reterr);
+  if (status == HF_OK)
+    status = extend_mark(store, from, to, reterr);
   if (status != HF_OK)
     return status;
   for (unsigned level = 2; level <= top; level++)
-    remove_old(store, level, tile / hf_index_tiles(level));
+    remove_old(store, level, (to - 1) / hf_index_tiles(level));
+  *ret_count = to - from;
   return 1;
 }
 
@@ -355,7 +397,8 @@ int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr) {
     hf_error why = HF_ERROR_INIT;
     char name[HF_TILE_NAME_BYTES];
     hf_tile_name(indexed, name);
-    int got = add_tile(store, indexed, &why);
+    uint64_t count = 0;
+    int got = add_tiles(store, indexed, tiles, &count, &why);
     if (got == 0)
       got = hf_err(&why, HF_EDAMAGED, name,
                    "it has damage, so it and later tiles are not indexed; holdfast verify tells "
@@ -366,10 +409,10 @@ int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr) {
       status = got;
       break;
     }
-    built++;
+    built += count;
     uint64_t marked = 0; /* another may build as well */
     status = hf_index_mark_length(store, &marked, reterr);
-    indexed = marked > indexed ? marked : indexed + 1;
+    indexed = marked > indexed ? marked : indexed + count;
   }
   if (ret_built != NULL)
     *ret_built = built;

@@ -157,7 +157,7 @@ static int not_usable(const char *name, const char *why, hf_error *reterr) {
 }
 
 static int open_checked(hf_store *store, const char *name, unsigned level, uint64_t number,
-                        hf_index *index, hf_error *reterr) {
+                        int maps, hf_index *index, hf_error *reterr) {
   char bytes[HF_INDEX_HEADER_BYTES];
   struct stat st;
   index->fd = hf_sys_openat(store->index_fd, name, O_RDONLY, 0);
@@ -171,7 +171,7 @@ static int open_checked(hf_store *store, const char *name, unsigned level, uint6
   hf_index_lay_out(index);
   if ((uint64_t)st.st_size != index->bytes)
     return not_usable(name, "it is cut short", reterr);
-  if (!store->shared) {
+  if (maps && !store->shared) {
     void *map = mmap(NULL, (size_t)index->bytes, PROT_READ, MAP_SHARED, index->fd, 0);
     if (map != MAP_FAILED) {
       index->map = map;
@@ -181,19 +181,29 @@ static int open_checked(hf_store *store, const char *name, unsigned level, uint6
   return 1;
 }
 
-int hf_index_open(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
-                  hf_error *reterr) {
+static int open_one(hf_store *store, unsigned level, uint64_t number, int maps,
+                    hf_index **ret_index, hf_error *reterr) {
   char name[HF_INDEX_NAME_BYTES];
   hf_index_name(level, number, name);
   hf_index *index = calloc(1, sizeof *index);
   if (index == NULL)
     return hf_err_nomem(reterr);
-  int got = open_checked(store, name, level, number, index, reterr);
+  int got = open_checked(store, name, level, number, maps, index, reterr);
   if (got == 1)
     *ret_index = index;
   else
     hf_index_close(index);
   return got;
+}
+
+int hf_index_open(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
+                  hf_error *reterr) {
+  return open_one(store, level, number, 1, ret_index, reterr);
+}
+
+int hf_index_open_to_copy(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
+                          hf_error *reterr) {
+  return open_one(store, level, number, 0, ret_index, reterr);
 }
 
 void hf_index_close(hf_index *index) {

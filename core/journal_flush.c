@@ -23,7 +23,7 @@ enum {
   SHARE_FLUSHES_MAX = 8,    /* that are waited for: then he who flushes may be stopped */
   SHARE_PAUSE_NS_MAX = 10000000,
   GATHER_FLUSH_US_MIN = 400, /* a shorter one is not put off */
-  GATHER_PART = 3,           /* of its time, at most */
+  GATHER_PART = 2,           /* of its time, at most */
   GATHER_LOOKS = 32,
   GATHER_PAUSE_US_MAX = 2000,
   FLUSHES_MAX = 4, /* of one's own: the first covers what was appended before it */
@@ -152,9 +152,14 @@ static int flush_for_all(hf_store *store, hf_error *reterr) {
   return status;
 }
 
-/* Another process flushes: it may be for us. */
-static void wait_for_other(int64_t flush_us) {
-  struct timespec pause = {0, (long)(flush_us / SHARE_LOOKS) * 1000};
+/* Another process flushes: it may be for us. The more there are who wait, the fewer looks each has:
+ * the looks of many keep the processors from who appends and flushes. */
+static void wait_for_other(hf_store *store, int64_t flush_us) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t crowd = store->append_cycle / SHARE_LOOKS;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  crowd = crowd < 1 ? 1 : crowd > SHARE_LOOKS ? SHARE_LOOKS : crowd;
+  struct timespec pause = {0, (long)(flush_us * (int64_t)crowd / SHARE_LOOKS) * 1000};
   if (pause.tv_nsec > SHARE_PAUSE_NS_MAX)
     pause.tv_nsec = SHARE_PAUSE_NS_MAX;
   (void)nanosleep(&pause, NULL);
@@ -188,7 +193,7 @@ static int wait_until_durable(hf_store *store, uint64_t last, hf_error *reterr) 
     int is_lock = !alone && hf_log_mark_lock(store, LOCK_EX);
     if (!alone && !is_lock && flush_us >= SHARE_FLUSH_US_MIN &&
         hf_monotonic_us() - began_us < flush_us * SHARE_FLUSHES_MAX) {
-      wait_for_other(flush_us);
+      wait_for_other(store, flush_us);
       continue;
     }
     int status = flush_for_all(store, reterr);

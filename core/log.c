@@ -16,6 +16,7 @@
 #include "store_locker.h"
 #include "sys.h"
 #include "tile.h"
+#include "tile_map.h"
 
 #include "banned.h"
 
@@ -474,6 +475,10 @@ static int read_row(hf_store *store, int dirfd, int kept, uint64_t seq, const hf
 static int load_from_tile(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out,
                           hf_error *reterr) {
   if (row->in_tile) {
+    int mapped =
+        hf_tile_map_read(store, hf_tile_of(seq), row->offset, row->line_bytes, out, reterr);
+    if (mapped != 0)
+      return mapped;
     int folder_fd = hf_tile_folder(store, hf_tile_of(seq));
     int got = folder_fd < 0 ? 0 : read_row(store, folder_fd, 1, seq, row, out, reterr);
     /* the folder may have been made anew since it was opened */
@@ -569,6 +574,7 @@ int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, h
   if (got == 1 && is_record(out, row, ret_line, &why))
     return HF_OK;
   if (row->in_tile) { /* a tile may have been written anew, with other offsets than its index has */
+    hf_tile_unmap(store, hf_tile_of(seq));
     hf_row elsewhere = *row;
     elsewhere.in_tile = 0;
     hf_buf_clear(out);

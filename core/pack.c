@@ -39,10 +39,12 @@ static int pack_all(hf_store *store, const hf_pack_options *options, hf_pack_rep
     status = tell(options, report->tiles - from, end - from, reterr);
     if (status != HF_OK)
       break;
-    int packed = hf_tile_pack_one(store, report->tiles, NULL, reterr);
-    if (packed < 0)
-      return packed;
-    report->packed += (uint64_t)packed;
+    hf_tile_packed packed = {0};
+    size_t most = options != NULL && options->progress != NULL ? 1 : HF_TILE_GROUP;
+    int got = hf_tile_pack(store, report->tiles, most, &packed, reterr);
+    if (got < 0)
+      return got;
+    report->packed += packed.count;
     status = hf_tile_mark_length(store, &report->tiles, reterr);
   }
   return status == HF_OK && end > from ? tell(options, end - from, end - from, reterr) : status;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,6 +12,7 @@
 #include "id.h"
 #include "index.h"
 #include "sys.h"
+#include "thread.h"
 #include "tile.h"
 
 #include "banned.h"
@@ -106,11 +106,12 @@ static int is_mine(const hf_store *store, struct hf_packer *packer, wish how, ui
 /* ---- the work; no mutex is held ---- */
 
 /* 1: go on with the next tile. */
-static int may_go_on(struct hf_packer *packer) {
+static int may_go_on(struct hf_packer *packer, int *ret_closes) {
   (void)pthread_mutex_lock(&packer->mutex);
   int may = !packer->closing || packer->close_tiles_left > 0;
   if (packer->closing && may)
     packer->close_tiles_left--;
+  *ret_closes = packer->closing;
   (void)pthread_mutex_unlock(&packer->mutex);
   return may;
 }
@@ -173,21 +174,22 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
     uint64_t settled = status < 0 ? 0 : hf_tiles_settled(store);
     if (tiles >= settled)
       return status < 0 ? status : HF_OK;
-    if (settled - tiles < HF_PACKER_BEHIND_TILES)
+    int is_import = settled - tiles >= HF_PACKER_IMPORT_TILES && atomic_load(&store->in_batches);
+    if (settled - tiles < HF_PACKER_BEHIND_TILES && !is_import)
       wait_for_lull(store, packer, patience_ms);
-    if (!may_go_on(packer))
+    int closes = 0;
+    if (!may_go_on(packer, &closes))
       return HF_OK;
-    int is_whole = 0;
+    hf_tile_packed packed = {0};
     int64_t began_ms = hf_monotonic_ms();
-    status = hf_tile_pack_one(store, tiles, &is_whole, reterr);
+    status = hf_tile_pack(store, tiles, is_import && !closes ? HF_TILE_GROUP : 1, &packed, reterr);
     if (status >= 0)
       status = hf_index_build(store, NULL, reterr); /* derived, but worth a word */
     tell_waiters(packer, 1);
     int64_t took_ms = hf_monotonic_ms() - began_ms;
     patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;
-    int is_import = settled - tiles >= HF_PACKER_BEHIND_TILES && atomic_load(&store->in_batches);
     int is_waited_for = settled - tiles >= HF_PACKER_FULL_TILES; /* wait_for_tiles */
-    if (status >= 0 && !(is_import && (is_whole || is_waited_for)))
+    if (status >= 0 && !(is_import && (packed.is_whole || is_waited_for)))
       rest(packer, took_ms);
   }
 }
@@ -279,18 +281,6 @@ static void *packer_main(void *argument) {
   return NULL;
 }
 
-/* With every signal blocked: those of the program are its own threads'. */
-static int start_thread(hf_store *store) {
-  sigset_t all;
-  sigset_t before;
-  (void)sigfillset(&all);
-  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
-    return 0;
-  int failed = pthread_create(&store->packer->thread, NULL, packer_main, store);
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return failed == 0;
-}
-
 /* ---- from the caller's threads ---- */
 
 static void tell(hf_store *store) {
@@ -356,7 +346,7 @@ void hf_packer_committed(hf_store *store, uint64_t last) {
   int starts = !packer->has_thread;
   packer->has_thread = 1;
   (void)pthread_mutex_unlock(&packer->mutex);
-  if (starts && !start_thread(store)) {
+  if (starts && !hf_thread_start(&packer->thread, packer_main, store)) {
     (void)pthread_mutex_lock(&packer->mutex);
     packer->has_thread = 0;
     (void)pthread_mutex_unlock(&packer->mutex);

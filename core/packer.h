@@ -12,10 +12,13 @@
  * HF_PACKER_PATIENCE_MS, before it knows; over a network a tile takes longer, and loose records
  * cost readers less, for log/rows tells of them). It waits for none once HF_PACKER_BEHIND_TILES
  * stand unpacked: who opens the store reads them. So it falls behind where very many save, and
- * catches up afterwards. Nor does it rest then behind a tile that stood in one file, as long as its
- * handle saves batches: that frees one name, nobody waits for an answer to each record, and who
- * imports a million of them must not keep a row of each in memory. Where HF_PACKER_FULL_TILES stand
- * unpacked all the same, the one who saves batches waits for it, at most HF_PACKER_WAIT_MS a batch
+ * catches up afterwards.
+ *
+ * Where its handle saves batches it waits for no lull from HF_PACKER_IMPORT_TILES on, packs
+ * HF_TILE_GROUP together, and does not rest behind tiles that stood in one file each: that frees
+ * one name, nobody waits for an answer to each record, and who imports a million of them must not
+ * keep a row of each in memory. Where HF_PACKER_FULL_TILES stand unpacked all the same, the one who
+ * saves batches waits for it, at most HF_PACKER_WAIT_MS a batch
  * and only while it is at work; it rests behind no tile then.
  *
  * It changes no answer. Its first error is a warning in the caller's log, told by a thread of the
@@ -36,7 +39,8 @@ enum {
   HF_PACKER_PATIENCE_MS = HF_TILE_RECORDS == 256 ? 1000 : 0, /* tests pack all the time */
   HF_PACKER_PATIENCE_SHARED_MS = 20 * HF_PACKER_PATIENCE_MS,
   HF_PACKER_BEHIND_TILES = 64,
-  HF_PACKER_FULL_TILES = 256, /* some 10 MB of rows in memory */
+  HF_PACKER_IMPORT_TILES = 8,
+  HF_PACKER_FULL_TILES = 64, /* some 5 MB of rows in memory */
   HF_PACKER_WAIT_MS = 1000,
   HF_PACKER_STUCK_MS = 8000, /* tile/mark has not moved for so long: the lock's holder is stopped */
   HF_PACKER_NEAR_TILES = 16, /* where more are loose, log/ is not listed for leftovers */

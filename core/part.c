@@ -171,7 +171,12 @@ static int make(hf_store *store, uint64_t tile, hf_error *reterr) {
   if (failed != 0 && sys_errno != EEXIST)
     return part_error(reterr, sys_errno, tile, "cannot be made");
   status = hf_dir_fsync(folder_fd, "tile", reterr);
-  return status == HF_OK ? hf_dir_fsync(store->tile_fd, "tile", reterr) : status;
+  if (status != HF_OK || store->part.durable_folder == tile / HF_TILES_PER_FOLDER + 1)
+    return status;
+  status = hf_dir_fsync(store->tile_fd, "tile", reterr);
+  if (status == HF_OK)
+    store->part.durable_folder = tile / HF_TILES_PER_FOLDER + 1;
+  return status;
 }
 
 int hf_part_is_open(hf_store *store, uint64_t tile) {

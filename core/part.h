@@ -31,6 +31,7 @@ typedef struct hf_part {
   int failed;       /* a flush of it failed: it is not used again. part_mutex */
   int proven;       /* what stood beyond the mark when it was opened was written anew */
   int is_listed;
+  uint64_t durable_folder;  /* of tile/, + 1: its name was made durable by this handle */
   struct hf_part *previous; /* the list of all of this process */
   struct hf_part *next;
 } hf_part;

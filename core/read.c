@@ -8,6 +8,8 @@
 #include "err.h"
 #include "log.h"
 #include "plant.h"
+#include "tile.h"
+#include "tile_map.h"
 
 #include "banned.h"
 
@@ -66,6 +68,13 @@ int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, h
   return status;
 }
 
+/* One record that was asked for, as opposed to those that a walk passes. */
+static int read_asked(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text,
+                      hf_line *ret_line, hf_error *reterr) {
+  hf_tile_map(store, hf_tile_of(seq));
+  return hf_read_line(store, seq, ret_row, text, ret_line, reterr);
+}
+
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
                  const hf_line *line, int with_document, hf_record **ret_record, hf_error *reterr) {
   hf_autobuf blob = {0};
@@ -115,7 +124,7 @@ int hf_get_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *
   hf_autobuf text = {0};
   hf_line line;
   hf_row row;
-  status = hf_read_line(store, seq, &row, &text, &line, reterr);
+  status = read_asked(store, seq, &row, &text, &line, reterr);
   if (status == HF_OK && line.op == HF_OP_LOST)
     return say_what_happened(store, seq, &line, reterr);
   if (status == HF_OK)
@@ -137,7 +146,7 @@ static int read_current(hf_store *store, const hf_keytext *key, uint64_t at, fou
     (void)pthread_mutex_unlock(&store->view_mutex);
     if (got != 1)
       return got;
-    int status = hf_read_line(store, one->seq, &one->row, &one->text, &one->line, reterr);
+    int status = read_asked(store, one->seq, &one->row, &one->text, &one->line, reterr);
     if (status != HF_OK)
       return status;
     if ((hf_piece_equal(one->line.run, run) && hf_piece_equal(one->line.stage, stage) &&
@@ -228,7 +237,7 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
       return got;
     if (row.run_hash == run_hash && row.key_hash == key_hash)
       continue; /* another revision of the same run */
-    int status = hf_read_line(store, seq, &row, &text, &line, reterr);
+    int status = read_asked(store, seq, &row, &text, &line, reterr);
     if (status != HF_OK)
       return status;
     if (is_peer(&line, of) || HF_PLANTED(PREV_HIT_UNCHECKED)) {
@@ -262,7 +271,7 @@ int hf_prev_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error 
   if (seq == 0 || seq > head)
     return hf_err(reterr, HF_ENOTFOUND, store->path, "there is no seq %llu; the head is %llu",
                   (unsigned long long)seq, (unsigned long long)head);
-  status = hf_read_line(store, seq, &one.row, &one.text, &one.line, reterr);
+  status = read_asked(store, seq, &one.row, &one.text, &one.line, reterr);
   return status == HF_OK ? previous_of(store, &one, head, NULL, ret_record, reterr) : status;
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "attempt.h"
+#include "clock.h"
 #include "commit.h"
 #include "err.h"
 #include "log.h"
@@ -9,6 +10,7 @@
 #include "plant.h"
 #include "store.h"
 #include "sys.h"
+#include "thread.h"
 
 #include "banned.h"
 
@@ -59,69 +61,149 @@ int hf_save(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
   return status;
 }
 
-/* The first chunk of them; *failed_at is the place, among these, of the first that failed. */
-static int save_chunk(hf_store *store, const hf_save_request *requests, size_t count,
-                      int64_t timeout_ms, atomic_size_t *failed_at, hf_saved *results,
-                      hf_error *reterr) {
-  int first = HF_OK;
-  hf_attempt *attempts = malloc(count * sizeof *attempts); /* each is zeroed where it begins */
-  hf_attempt **valid = calloc(count, sizeof *valid);
-  hf_autofree hf_id *ids = calloc(count, sizeof *ids);
-  hf_moment now = hf_moment_now(store, timeout_ms);
-  size_t valid_count = 0;
-  int status = attempts != NULL && valid != NULL && ids != NULL
-                   ? hf_ids_make(now.unix_us, ids, count, reterr)
-                   : hf_err_nomem(reterr);
-  if (status != HF_OK) {
-    free(attempts);
-    free(valid);
-    *failed_at = 0;
-    for (size_t i = 0; i < count; i++)
-      results[i].status = (hf_status)status;
-    return status;
-  }
-  size_t prepared = 0;
-  while (prepared < count && *failed_at == SIZE_MAX) {
-    hf_attempt *attempt = &attempts[prepared];
+/* A part of a batch that is committed as one: at most HF_BATCH_MAX. */
+typedef struct chunk {
+  hf_store *store;
+  const hf_save_request *requests;
+  size_t count;
+  int64_t timeout_ms;
+  hf_attempt *attempts;
+  hf_attempt **valid;
+  size_t valid_count;
+  size_t prepared;
+  atomic_size_t failed_at; /* the place of the first that failed */
+  int status;              /* not HF_OK: nothing could be prepared */
+  hf_error error;
+} chunk;
+
+static void chunk_begin(chunk *part, hf_store *store, const hf_save_request *requests, size_t count,
+                        int64_t timeout_ms) {
+  memset(part, 0, sizeof *part);
+  part->store = store;
+  part->requests = requests;
+  part->count = count;
+  part->timeout_ms = timeout_ms;
+  part->failed_at = SIZE_MAX;
+}
+
+static void chunk_free(chunk *part) {
+  for (size_t i = 0; i < part->prepared; i++)
+    hf_attempt_free(&part->attempts[i]);
+  free(part->attempts);
+  free(part->valid);
+  part->attempts = NULL;
+  part->valid = NULL;
+  part->prepared = 0;
+}
+
+/* Checks, hashes and keeps what is to be saved, up to the first that cannot be. */
+static void chunk_prepare(chunk *part) {
+  part->attempts = malloc(part->count * sizeof *part->attempts); /* zeroed where each begins */
+  part->valid = calloc(part->count, sizeof(hf_attempt *));
+  hf_autofree hf_id *ids = calloc(part->count, sizeof *ids);
+  hf_moment now = hf_moment_now(part->store, part->timeout_ms);
+  part->status = part->attempts != NULL && part->valid != NULL && ids != NULL
+                     ? hf_ids_make(now.unix_us, ids, part->count, &part->error)
+                     : hf_err_nomem(&part->error);
+  if (part->status != HF_OK)
+    part->failed_at = 0;
+  while (part->prepared < part->count && part->failed_at == SIZE_MAX) {
+    size_t i = part->prepared++;
+    hf_attempt *attempt = &part->attempts[i];
     hf_error error = HF_ERROR_INIT;
-    status =
-        hf_attempt_from_request(store, &requests[prepared], &now, &ids[prepared], attempt, &error);
-    attempt->batch_failed_at = failed_at;
-    attempt->batch_place = prepared++;
+    int status =
+        hf_attempt_from_request(part->store, &part->requests[i], &now, &ids[i], attempt, &error);
+    attempt->batch_failed_at = &part->failed_at;
+    attempt->batch_place = i;
     if (status == HF_OK)
-      valid[valid_count++] = attempt;
+      part->valid[part->valid_count++] = attempt;
     else
       hf_attempt_decide(attempt, status, &error);
   }
-  hf_commit(store, valid, valid_count);
-  for (size_t i = 0; i < prepared; i++) {
-    results[i] = attempts[i].saved;
-    if (attempts[i].status != HF_OK && first == HF_OK) {
-      first = attempts[i].status;
+}
+
+static void *chunk_main(void *argument) {
+  chunk_prepare(argument);
+  return NULL;
+}
+
+/* Commits what is prepared, and frees it. The first error. */
+static int chunk_commit(chunk *part, hf_saved *results, hf_error *reterr) {
+  int first = part->status;
+  if (first != HF_OK) {
+    if (reterr != NULL)
+      *reterr = part->error;
+    for (size_t i = 0; i < part->count; i++)
+      results[i].status = (hf_status)first;
+  }
+  int64_t deadline_ms = hf_deadline_ms(part->timeout_ms);
+  for (size_t i = 0; i < part->valid_count; i++)
+    part->valid[i]->deadline_ms = deadline_ms; /* it may have been prepared long before */
+  hf_commit(part->store, part->valid, part->valid_count);
+  for (size_t i = 0; i < part->prepared; i++) {
+    const hf_attempt *attempt = &part->attempts[i];
+    results[i] = attempt->saved;
+    if (attempt->status != HF_OK && first == HF_OK) {
+      first = attempt->status;
       if (reterr != NULL) {
-        *reterr = attempts[i].error;
-        name_store(store, reterr);
+        *reterr = attempt->error;
+        name_store(part->store, reterr);
       }
     }
-    hf_attempt_free(&attempts[i]);
   }
-  free(attempts);
-  free(valid);
+  chunk_free(part);
   return first;
 }
 
 /* So many that the last one fills a tile: files that begin at its edge are whole tiles. */
-static size_t chunk_of(hf_store *store, size_t left) {
+static size_t first_chunk(hf_store *store, size_t count) {
   (void)pthread_mutex_lock(&store->view_mutex);
-  size_t chunk = HF_BATCH_MAX - (size_t)(store->view.head % HF_TILE_RECORDS);
+  size_t room = HF_BATCH_MAX - (size_t)(store->view.head % HF_TILE_RECORDS);
   (void)pthread_mutex_unlock(&store->view_mutex);
-  return left < chunk ? left : chunk;
+  return count < room ? count : room;
+}
+
+/* While a chunk is committed, which is waiting for the most part, the next one is prepared by
+ * another thread; where there is none to be had, behind it. */
+static int save_chunks(hf_store *store, const hf_save_request *requests, size_t count,
+                       int64_t timeout_ms, hf_saved *results, hf_error *reterr) {
+  chunk part[2];
+  int first = HF_OK;
+  size_t done = 0;
+  chunk_begin(&part[0], store, requests, first_chunk(store, count), timeout_ms);
+  chunk_prepare(&part[0]);
+  for (int i = 0; done < count; i = !i) {
+    chunk *now = &part[i];
+    chunk *next = &part[!i];
+    size_t behind = done + now->count;
+    size_t left = count - behind;
+    pthread_t helper;
+    int has_next = left > 0 && now->failed_at == SIZE_MAX;
+    int helped = 0;
+    if (has_next) {
+      chunk_begin(next, store, requests + behind, left < HF_BATCH_MAX ? left : HF_BATCH_MAX,
+                  timeout_ms);
+      helped = hf_thread_start(&helper, chunk_main, next);
+    }
+    int status = chunk_commit(now, results + done, first == HF_OK ? reterr : NULL);
+    if (helped)
+      (void)pthread_join(helper, NULL);
+    else if (has_next && now->failed_at == SIZE_MAX)
+      chunk_prepare(next);
+    if (first == HF_OK)
+      first = status;
+    if (has_next && now->failed_at != SIZE_MAX)
+      chunk_free(next);
+    if (!has_next || now->failed_at != SIZE_MAX)
+      break;
+    done = behind;
+  }
+  return first;
 }
 
 int hf_save_batch(hf_store *store, const hf_save_request *requests, size_t count,
                   int64_t timeout_ms, hf_saved *results, hf_error *reterr) {
   int status = ready(store, reterr);
-  atomic_size_t failed_at = SIZE_MAX;
   for (size_t i = 0; i < count; i++) {
     memset(&results[i], 0, sizeof results[i]);
     results[i].status = status != HF_OK ? (hf_status)status : HF_ECANCELLED;
@@ -131,15 +213,8 @@ int hf_save_batch(hf_store *store, const hf_save_request *requests, size_t count
       name_store(store, reterr);
     return status;
   }
-  int first = HF_OK;
   atomic_store(&store->in_batches, count * 2 >= HF_BATCH_MAX);
-  for (size_t done = 0, chunk; done < count && failed_at == SIZE_MAX; done += chunk) {
-    chunk = chunk_of(store, count - done);
-    status = save_chunk(store, requests + done, chunk, timeout_ms, &failed_at, results + done,
-                        first == HF_OK ? reterr : NULL);
-    if (first == HF_OK)
-      first = status;
-  }
+  int first = count > 0 ? save_chunks(store, requests, count, timeout_ms, results, reterr) : HF_OK;
   if (atomic_load(&store->in_batches))
     hf_packer_keep_up(store);
   return first;

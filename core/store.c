@@ -21,6 +21,7 @@
 #include "store_locker.h"
 #include "sys.h"
 #include "tile.h"
+#include "tile_map.h"
 
 #include "banned.h"
 
@@ -69,11 +70,13 @@ void hf_close(hf_store **store) {
     hf_fd_cleanup(&fd);
   }
   hf_tile_unpin_all(old);
+  hf_tile_maps_free(old);
   /* a child's copy may be locked by a thread that it does not have */
   if (old->owner_pid == getpid()) {
     (void)pthread_mutex_destroy(&old->locker_mutex);
     (void)pthread_mutex_destroy(&old->view_mutex);
     (void)pthread_mutex_destroy(&old->part_mutex);
+    (void)pthread_mutex_destroy(&old->map_mutex);
     (void)pthread_mutex_destroy(&old->packer_mutex);
     (void)pthread_mutex_destroy(&old->queue_mutex);
   }
@@ -99,6 +102,7 @@ static hf_store *store_new(void) {
   (void)pthread_mutex_init(&store->locker_mutex, NULL); /* none of them fails on Linux */
   (void)pthread_mutex_init(&store->view_mutex, NULL);
   (void)pthread_mutex_init(&store->part_mutex, NULL);
+  (void)pthread_mutex_init(&store->map_mutex, NULL);
   (void)pthread_mutex_init(&store->packer_mutex, NULL);
   (void)pthread_mutex_init(&store->queue_mutex, NULL);
   return store;

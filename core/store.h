@@ -1,8 +1,8 @@
 /* An open store. Its parts: view (what is known of the log), log (files and marks), stage, publish,
  * commit (the queue of savers and its leader), packer (the thread that packs).
  *
- * Mutexes, in the order in which they are taken: queue_mutex, never with another one;
- * view_mutex; part_mutex; locker_mutex. The packer's own is never held with another. */
+ * Mutexes, in the order in which they are taken: queue_mutex, never with another one; view_mutex;
+ * part_mutex; locker_mutex. The packer's own and map_mutex are never held with another. */
 #ifndef HF_CORE_STORE_H
 #define HF_CORE_STORE_H
 
@@ -25,6 +25,7 @@ enum {
 struct hf_attempt;
 struct hf_opened_locker;
 struct hf_packer;
+struct hf_tile_maps;
 
 struct hf_store {
   pid_t owner_pid;
@@ -47,6 +48,8 @@ struct hf_store {
    * once; 0: none yet */
   _Atomic int tile_folders[HF_TILE_FOLDERS_KEPT];
   _Atomic uint64_t tile_pins[HF_TILE_PINS]; /* shared: see hf_tile_pin */
+  pthread_mutex_t map_mutex;
+  struct hf_tile_maps *tile_maps; /* local: tile_map.h. NULL: none yet */
   int blob_fd;
   int index_fd;    /* -1: there is none */
   int log_mark_fd; /* local filesystems: kept open; shared: -1, opened afresh for each look */

@@ -51,6 +51,15 @@ int hf_tile_folder(hf_store *store, uint64_t tile) {
   return kept - 1;
 }
 
+int hf_tile_open(hf_store *store, uint64_t tile) {
+  char name[HF_TILE_NAME_BYTES];
+  hf_tile_name(tile, name);
+  int folder_fd = hf_tile_folder(store, tile);
+  int fd = folder_fd < 0 ? -1 : hf_sys_openat(folder_fd, strchr(name, '/') + 1, O_RDONLY, 0);
+  /* the folder may have been made anew since it was opened */
+  return fd >= 0 ? fd : hf_sys_openat(store->tile_fd, name, O_RDONLY, 0);
+}
+
 /* In a place for a pin: 0, or the tile + 1 and, in its last bits, the descriptor + 1; 0 there: the
  * tile was read once. */
 enum { PIN_FD_BITS = 24 };

@@ -23,6 +23,9 @@ int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr);
 /* The folder that the tile is in, kept open until hf_close; -1: it is not. */
 int hf_tile_folder(hf_store *store, uint64_t tile);
 
+/* Opens a full tile to read. -1 and errno: it is not there, or cannot be opened. */
+int hf_tile_open(hf_store *store, uint64_t tile);
+
 /* Shared filesystems: keeps a tile that a record is read from for the second time open, beside the
  * opens that read it, for the reason that the marks are kept open for (pin_mark in store.c). Of
  * tiles that share a place the last one is kept. Never read by: a tile may be made anew. */
@@ -38,13 +41,21 @@ int hf_tile_line_at(hf_store *store, uint64_t seq, hf_buf *out, hf_error *reterr
 /* How many tiles the handle knows to be full, durable and marked: they can be packed. */
 uint64_t hf_tiles_settled(hf_store *store);
 
-/* Packs one: builds it, publishes it, compares, extends the marks, compares again, and only then
- * removes the loose names. Needs no lock; any number of processes may pack at once, and may be
- * killed at any instant. No mutex is held while files are read or written. The tile is the first
- * one beyond the mark, and settled; the handle can stage. 1; 0: another packer was faster;
- * negative: HF_EDAMAGED, HF_EVERSION, HF_EIO, HF_ENOMEM; then the records are where they were.
- * *ret_whole (may be NULL): it packed a tile that stood in one file, so that one name was freed. */
-int hf_tile_pack_one(hf_store *store, uint64_t tile, int *ret_whole, hf_error *reterr);
+enum { HF_TILE_GROUP = 8 }; /* are packed together, at most */
+
+typedef struct hf_tile_packed {
+  size_t count;
+  int is_whole; /* the first stood in one file, so that one name was freed */
+} hf_tile_packed;
+
+/* Packs a tile and up to most - 1 behind it: builds each, publishes it, compares, extends the
+ * marks, compares again, and only then removes the loose names. Needs no lock; any number of
+ * processes may pack at once, and may be killed at any instant. No mutex is held while files are
+ * read or written. The tile is the first one beyond the mark, and settled; the handle can stage. 1,
+ * with *ret_packed (may be NULL); 0: another packer was faster; negative: HF_EDAMAGED, HF_EVERSION,
+ * HF_EIO, HF_ENOMEM; then the records are where they were. */
+int hf_tile_pack(hf_store *store, uint64_t tile, size_t most, hf_tile_packed *ret_packed,
+                 hf_error *reterr);
 
 /* Makes it durable that so many tiles are full, which the mark says already, or which was shown. */
 int hf_tile_mark_secure(hf_store *store, uint64_t tiles, hf_error *reterr);

@@ -1,5 +1,7 @@
-/* Packing one tile (docs/PROTOCOL.md, tiles). Deterministic, so it takes no lock: any number of
- * processes may do it at once, be stopped anywhere for any time, and be killed at any instant.
+/* Packing tiles (docs/PROTOCOL.md, tiles), a few together where many are due: each takes every step
+ * in its order, and they share the flushes of folders and marks. Deterministic, so it takes no
+ * lock: any number of processes may do it at once, be stopped anywhere for any time, and be killed
+ * at any instant.
  *
  * What a crash leaves: a staged file (swept); a tile beyond the mark (the next packer finds the
  * same bytes there); loose names of a tile that counts (tile_free.c). */
@@ -19,7 +21,7 @@
 #include "banned.h"
 
 /* Bytes before the one that counts, which are written with it. */
-enum { TILE_MARK_AGAIN = 64 };
+enum { TILE_MARK_AGAIN = 64, GROUP_BYTES_MAX = 8 * 1024 * 1024 };
 
 static const char log_mark_place[] = "log/" HF_MARK_NAME;
 static const char tile_mark_place[] = "tile/" HF_MARK_NAME;
@@ -31,6 +33,12 @@ typedef struct packing {
   hf_row rows[HF_TILE_RECORDS];
   hf_buf text; /* the tile's bytes */
 } packing;
+
+/* Those that are packed together, one behind the other. */
+typedef struct group {
+  packing *tile[HF_TILE_GROUP];
+  size_t count;
+} group;
 
 uint64_t hf_tiles_settled(hf_store *store) {
   (void)pthread_mutex_lock(&store->view_mutex);
@@ -181,15 +189,20 @@ static int build(packing *work, hf_error *reterr) {
 
 /* ---- the tile ---- */
 
-static int publish_staged(const packing *work, const char *staged, hf_error *reterr) {
-  const hf_store *store = work->store;
+static int open_folder(const packing *work, int *ret_fd, hf_error *reterr) {
   char folder[HF_TILE_NAME_BYTES];
-  char name[HF_TILE_NAME_BYTES];
-  hf_autofd int fd = -1;
   (void)snprintf(folder, sizeof folder, "%03llu",
                  (unsigned long long)(work->tile / HF_TILES_PER_FOLDER));
+  return hf_dir_make(work->store->tile_fd, folder, ret_fd, NULL, reterr);
+}
+
+/* The name is not durable yet. */
+static int publish_staged(const packing *work, const char *staged, hf_error *reterr) {
+  const hf_store *store = work->store;
+  char name[HF_TILE_NAME_BYTES];
+  hf_autofd int fd = -1;
   hf_tile_name(work->tile, name);
-  int status = hf_dir_make(store->tile_fd, folder, &fd, NULL, reterr);
+  int status = open_folder(work, &fd, reterr);
   if (status != HF_OK)
     return status;
   int failed = store->rename_mode
@@ -197,10 +210,27 @@ static int publish_staged(const packing *work, const char *staged, hf_error *ret
                    : hf_sys_link(store->stage_fd, staged, store->tile_fd, name);
   if (failed != 0 && errno != EEXIST)
     return hf_err_sys(reterr, HF_EIO, errno, name, "cannot put the tile in place");
+  return HF_OK;
+}
+
+static int is_first_in_folder(const group *all, size_t i) {
+  return i == 0 || all->tile[i]->tile % HF_TILES_PER_FOLDER == 0;
+}
+
+/* Makes the names durable: of each folder that they are in, and of the folders themselves. */
+static int fsync_names(const group *all, hf_error *reterr) {
+  int status = HF_OK;
   if (HF_PLANTED(FREE_BEFORE_TILE_DURABLE))
     return HF_OK;
-  status = hf_dir_fsync(fd, "tile", reterr);
-  return status == HF_OK ? hf_dir_fsync(store->tile_fd, "tile", reterr) : status;
+  for (size_t i = 0; i < all->count && status == HF_OK; i++) {
+    hf_autofd int fd = -1;
+    if (!is_first_in_folder(all, i))
+      continue;
+    status = open_folder(all->tile[i], &fd, reterr);
+    if (status == HF_OK)
+      status = hf_dir_fsync(fd, "tile", reterr);
+  }
+  return status == HF_OK ? hf_dir_fsync(all->tile[0]->store->tile_fd, "tile", reterr) : status;
 }
 
 /* A part that holds all of the tile and nothing else becomes the staged file: nobody appends to it
@@ -235,8 +265,8 @@ static int stage_loose(const packing *work, const char *staged) {
          hf_sys_link(store->log_fd, name, store->stage_fd, staged) == 0;
 }
 
-/* Publishes it, durably; that it exists already is as good: another packer built the same bytes
- * (which is checked). */
+/* Publishes it, made durable before; that it exists already is as good: another packer built the
+ * same bytes (which is checked). */
 static int publish(const packing *work, hf_error *reterr) {
   const hf_store *store = work->store;
   char staged[HF_ID_CHARS + 1];
@@ -293,12 +323,14 @@ static int write_mark(int dirfd, const char *place, const char *bytes, size_t co
 }
 
 /* The head is never below the tiles' end. */
-static int secure_log_mark(const packing *work, hf_error *reterr) {
-  char bytes[HF_TILE_RECORDS];
-  for (size_t i = 0; i < HF_TILE_RECORDS; i++)
-    bytes[i] = (work->rows[i].flags & HF_ROW_FIRST) != 0 ? 'f' : '+';
-  return write_mark(work->store->log_fd, log_mark_place, bytes, sizeof bytes, work->first - 1,
-                    reterr);
+static int secure_log_mark(const group *all, hf_error *reterr) {
+  char bytes[HF_TILE_GROUP * HF_TILE_RECORDS];
+  size_t count = 0;
+  for (size_t k = 0; k < all->count; k++)
+    for (size_t i = 0; i < HF_TILE_RECORDS; i++)
+      bytes[count++] = (all->tile[k]->rows[i].flags & HF_ROW_FIRST) != 0 ? 'f' : '+';
+  return write_mark(all->tile[0]->store->log_fd, log_mark_place, bytes, count,
+                    all->tile[0]->first - 1, reterr);
 }
 
 int hf_tile_mark_secure(hf_store *store, uint64_t tiles, hf_error *reterr) {
@@ -339,42 +371,88 @@ static void move_rows(const packing *work) {
   (void)pthread_mutex_unlock(&work->store->view_mutex);
 }
 
-static int pack(packing *work, hf_error *reterr) {
-  int status = take_rows(work, reterr);
-  if (status != 1)
-    return status;
-  int built = build(work, reterr);
-  if (built != 1)
-    return built;
-  status = publish(work, reterr);
-  if (status == HF_OK)
-    status = compare(work, reterr);
-  if (status == HF_OK && HF_PLANTED(FREE_BEFORE_TILE_DURABLE))
-    free_names(work);
-  if (status == HF_OK)
-    status = secure_log_mark(work, reterr);
-  if (status == HF_OK)
-    status = hf_tile_mark_secure(work->store, work->tile + 1, reterr);
-  if (status == HF_OK)
-    status = compare(work, reterr);
-  if (status != HF_OK)
-    return status;
-  move_rows(work);
-  free_names(work);
-  return 1;
-}
-
-int hf_tile_pack_one(hf_store *store, uint64_t tile, int *ret_whole, hf_error *reterr) {
+/* Adds the next tile, with its bytes. 1; 0: packed by another meanwhile; negative. */
+static int add_tile(group *all, hf_store *store, uint64_t tile, hf_error *reterr) {
   packing *work = calloc(1, sizeof *work);
   if (work == NULL)
     return hf_err_nomem(reterr);
   work->store = store;
   work->tile = tile;
   work->first = tile * HF_TILE_RECORDS + 1;
-  int packed = pack(work, reterr);
-  if (ret_whole != NULL)
-    *ret_whole = packed == 1 && same_file(work, 0) == HF_TILE_RECORDS;
+  int got = take_rows(work, reterr);
+  if (got == 1)
+    got = build(work, reterr);
+  if (got == 1) {
+    all->tile[all->count++] = work;
+    return 1;
+  }
   hf_buf_free(&work->text);
   free(work);
-  return packed;
+  return got;
+}
+
+/* The first one, and behind it as many as can be had; what is wrong with one of those is met when
+ * it is the first. 1, 0, negative. */
+static int take_group(group *all, hf_store *store, uint64_t tile, size_t most, hf_error *reterr) {
+  uint64_t settled = hf_tiles_settled(store);
+  size_t bytes = 0;
+  int got = add_tile(all, store, tile, reterr);
+  while (got == 1 && all->count < most && all->count < HF_TILE_GROUP &&
+         tile + all->count < settled) {
+    bytes += all->tile[all->count - 1]->text.used;
+    if (bytes > GROUP_BYTES_MAX || add_tile(all, store, tile + all->count, NULL) != 1)
+      break;
+  }
+  return got;
+}
+
+static int compare_all(const group *all, hf_error *reterr) {
+  int status = HF_OK;
+  for (size_t k = 0; k < all->count && status == HF_OK; k++)
+    status = compare(all->tile[k], reterr);
+  return status;
+}
+
+static void free_all(const group *all) {
+  for (size_t k = 0; k < all->count; k++)
+    free_names(all->tile[k]);
+}
+
+static int pack(const group *all, hf_error *reterr) {
+  int status = HF_OK;
+  for (size_t k = 0; k < all->count && status == HF_OK; k++)
+    status = publish(all->tile[k], reterr);
+  if (status == HF_OK)
+    status = fsync_names(all, reterr);
+  if (status == HF_OK)
+    status = compare_all(all, reterr);
+  if (status == HF_OK && HF_PLANTED(FREE_BEFORE_TILE_DURABLE))
+    free_all(all);
+  if (status == HF_OK)
+    status = secure_log_mark(all, reterr);
+  if (status == HF_OK)
+    status = hf_tile_mark_secure(all->tile[0]->store, all->tile[0]->tile + all->count, reterr);
+  if (status == HF_OK)
+    status = compare_all(all, reterr);
+  if (status != HF_OK)
+    return status;
+  for (size_t k = 0; k < all->count; k++)
+    move_rows(all->tile[k]);
+  free_all(all);
+  return 1;
+}
+
+int hf_tile_pack(hf_store *store, uint64_t tile, size_t most, hf_tile_packed *ret_packed,
+                 hf_error *reterr) {
+  group all = {{NULL}, 0};
+  int got = take_group(&all, store, tile, most, reterr);
+  if (got == 1)
+    got = pack(&all, reterr);
+  if (ret_packed != NULL && got == 1)
+    *ret_packed = (hf_tile_packed){all.count, same_file(all.tile[0], 0) == HF_TILE_RECORDS};
+  for (size_t k = 0; k < all.count; k++) {
+    hf_buf_free(&all.tile[k]->text);
+    free(all.tile[k]);
+  }
+  return got;
 }

@@ -76,6 +76,8 @@
   X(BASELINE_AS_DOUBLE, "metrics are compared as doubles")                                         \
   X(BASELINE_HIT_UNCHECKED, "a hash's last baseline is taken without comparing its record")        \
   X(BASELINE_OWN, "a run is checked against itself where it is the baseline")                      \
+  X(TILE_MAP_UNASKED,                                                                              \
+    "pages of a mapped tile are touched without a question whether they are there")                \
   X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
   X(WINDOW_UNCHECKED, "list takes a line that was read ahead without checking it")                 \
   X(COMPARE_AS_DOUBLES, "list --where compares numbers as doubles")                                \

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ const hf_sys_table hf_sys_real = {
     .mkdirat = mkdirat,
     .flock = flock,
     .setlk = real_setlk,
+    .madvise = madvise,
     .statfs = statfs,
     .fdopendir = fdopendir,
     .readdir = readdir,
@@ -162,6 +164,16 @@ int hf_sys_unlink(int dirfd, const char *name, int flags) {
 int hf_sys_mkdir(int dirfd, const char *name, mode_t mode) {
   int result;
   HF_RETRY(result, hf_sys->mkdirat(dirfd, name, mode));
+  return result;
+}
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* the C library may be older than the kernel */
+#endif
+
+int hf_sys_populate(const void *at, size_t bytes) {
+  int result;
+  HF_RETRY(result, hf_sys->madvise((void *)(uintptr_t)at, bytes, MADV_POPULATE_READ));
   return result;
 }
 

@@ -31,6 +31,7 @@ typedef struct hf_sys_table {
   int (*mkdirat)(int dirfd, const char *name, mode_t mode);
   int (*flock)(int fd, int operation);
   int (*setlk)(int fd, struct flock *lock); /* fcntl with F_SETLK */
+  int (*madvise)(void *at, size_t bytes, int advice);
   int (*statfs)(const char *path, struct statfs *fs);
   DIR *(*fdopendir)(int fd);
   struct dirent *(*readdir)(DIR *dir);
@@ -75,6 +76,11 @@ int hf_sys_link(int from_dirfd, const char *from, int to_dirfd, const char *to);
 int hf_sys_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags);
 int hf_sys_unlink(int dirfd, const char *name, int flags);
 int hf_sys_mkdir(int dirfd, const char *name, mode_t mode);
+
+/* Brings the pages of a map that these bytes are in, from `at` on, the beginning of a page, into
+ * memory, so that touching them does not end the process. 0; -1: one cannot be read, or (EINVAL)
+ * the kernel has no such call. */
+int hf_sys_populate(const void *at, size_t bytes);
 
 /* Reads or writes all of count bytes at offset. hf_sys_pread_full answers how many there were
  * before the end of the file (fewer than count only there), or -1. hf_sys_pwrite_full answers 0 or

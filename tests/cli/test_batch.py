@@ -187,12 +187,12 @@ class Batch(Case):
         self.assertOneError(result, f"{path}: line 2, column 1")
 
     def test_answers_that_cannot_be_written(self):
-        text = "\n".join(line(f"r{i}", {"i": i}) for i in range(1000))
+        text = "\n".join(line(f"r{i}", {"i": i}) for i in range(3000))
         with open("/dev/full", "wb") as full:
             result = self.batch(text, stdout=full)
         self.assertEqual(result.status, FAILED)
-        self.assertOneError(result, ["standard output", "256 lines are saved"])
-        self.assertEqual(self.head(), 256)
+        self.assertOneError(result, ["standard output", "1024 lines are saved"])
+        self.assertEqual(self.head(), 1024)
 
     def test_what_only_the_library_judges_stops_it_too(self):
         bad = json.dumps({"run_id": "b", "stage": "s", "timestamp": "yesterday", "doc": {}})

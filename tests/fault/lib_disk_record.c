@@ -189,6 +189,7 @@ static void record(const fault_call *call) {
   case FAULT_STATX:
   case FAULT_FLOCK:
   case FAULT_SETLK:
+  case FAULT_MADVISE:
   case FAULT_STATFS:
   case FAULT_FDOPENDIR:
   case FAULT_READDIR:

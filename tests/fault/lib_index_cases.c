@@ -279,12 +279,16 @@ static void check_marked(hf_store *store) {
 
 /* A builder, or who forgets, with another one before its call number `at`. Whether it came so far.
  */
-static int between_at(hf_store *store, int is_builder, unsigned at) {
+static int between_at(hf_store *store, int is_builder, int is_begun, unsigned at) {
   hf_error error = HF_ERROR_INIT;
   uint64_t marked = 0;
   fault_must(hf_index_forget(store->index_fd, &error), &error, "hf_index_forget");
-  if (!is_builder)
+  if (!is_builder || is_begun)
     fault_must(hf_index_build(store, NULL, &error), &error, "hf_index_build");
+  if (is_begun) { /* by another, who told of the first tile */
+    int fd = openat(store->index_fd, HF_MARK_NAME, O_WRONLY | O_CLOEXEC);
+    FAULT_CHECK(fd >= 0 && ftruncate(fd, 1) == 0 && close(fd) == 0, "cannot shorten index/mark");
+  }
   between.calls = 0;
   between.at = at;
   fault_table_install(&coming);
@@ -305,13 +309,15 @@ static int between_at(hf_store *store, int is_builder, unsigned at) {
 static void forgotten(void) {
   static const struct {
     const char *what;
-    int is_builder, forgets, builds;
+    int is_builder, is_begun, forgets, builds;
   } ways[] = {
-      {"forgotten while they are made", 1, 1, 0},
-      {"forgotten, and made by another, while they are made", 1, 1, 1},
-      {"made by another while they are made", 1, 0, 1},
-      {"made while they are forgotten", 0, 0, 1},
-      {"forgotten twice", 0, 1, 0},
+      {"forgotten while they are made", 1, 0, 1, 0},
+      {"forgotten while the rest is made", 1, 1, 1, 0},
+      {"forgotten, and made by another, while they are made", 1, 0, 1, 1},
+      {"made by another while they are made", 1, 0, 0, 1},
+      {"made by another while the rest is made", 1, 1, 0, 1},
+      {"made while they are forgotten", 0, 0, 0, 1},
+      {"forgotten twice", 0, 0, 1, 0},
   };
   hf_error error = HF_ERROR_INIT;
   unsigned steps = 0;
@@ -329,7 +335,7 @@ static void forgotten(void) {
     do {
       fault_context("%s, at call %u", ways[i].what, at);
       FAULT_CHECK(at < FORGET_STEPS, "there is no end");
-    } while (between_at(store, ways[i].is_builder, at++));
+    } while (between_at(store, ways[i].is_builder, ways[i].is_begun, at++));
     steps += at;
   }
   fault_context("%s", "");
@@ -343,6 +349,7 @@ static void forgotten(void) {
 }
 
 const index_case index_cases[] = {
-    {"collide", collide}, {"merge", merge},         {"gap", gap}, {"unreadable", unreadable},
-    {"anew", anew},       {"forgotten", forgotten}, {NULL, NULL},
+    {"collide", collide},       {"merge", merge}, {"gap", gap},
+    {"unreadable", unreadable}, {"anew", anew},   {"forgotten", forgotten},
+    {"mapped", index_mapped},   {NULL, NULL},
 };

@@ -12,9 +12,9 @@ static const fault_hooks *hooks;
 static __thread int depth;
 
 static const char *const kind_names[FAULT_KINDS] = {
-    "openat", "close",   "pread",  "pwrite",    "fsync",     "fdatasync", "ftruncate",
-    "fstat",  "fstatat", "statx",  "linkat",    "renameat2", "unlinkat",  "mkdirat",
-    "flock",  "setlk",   "statfs", "fdopendir", "readdir",   "closedir",
+    "openat", "close",   "pread",   "pwrite", "fsync",     "fdatasync", "ftruncate",
+    "fstat",  "fstatat", "statx",   "linkat", "renameat2", "unlinkat",  "mkdirat",
+    "flock",  "setlk",   "madvise", "statfs", "fdopendir", "readdir",   "closedir",
 };
 
 const char *fault_kind_name(fault_kind kind) {
@@ -165,6 +165,12 @@ static int table_setlk(int fd, struct flock *lock) {
   return (int)end(&call);
 }
 
+static int table_madvise(void *at, size_t bytes, int advice) {
+  fault_call call = {.kind = FAULT_MADVISE, .fd = -1, .flags = advice};
+  AROUND(call, hf_sys_real.madvise(at, bytes, advice));
+  return (int)end(&call);
+}
+
 static int table_statfs(const char *path, struct statfs *fs) {
   fault_call call = {.kind = FAULT_STATFS, .fd = -1, .name = path};
   AROUND(call, hf_sys_real.statfs(path, fs));
@@ -208,6 +214,7 @@ static const hf_sys_table table = {
     .mkdirat = table_mkdirat,
     .flock = table_flock,
     .setlk = table_setlk,
+    .madvise = table_madvise,
     .statfs = table_statfs,
     .fdopendir = table_fdopendir,
     .readdir = table_readdir,
