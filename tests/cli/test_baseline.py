@@ -271,7 +271,8 @@ class Check(Baselines):
         self.check(WORSE, "9")
         self.check(DONE, "9", "--tolerance", "20%")
         self.check(DONE, "9", *METRIC)
-        self.run_bad(NOT_FOUND, "baseline", "check", "9", "--metric", "/m/no", "--goal", "max", says="no number at /m/no")
+        self.run_bad(NOT_FOUND, "baseline", "check", "9", "--metric", "/m/no", "--goal", "max",
+                     says="no number at /m/no")
 
     def test_negative_and_zero(self):
         self.save_auc("z1", "-10")
@@ -310,7 +311,8 @@ class Usage(Baselines):
 
     def test_wrong_use(self):
         for args, says in (
-                ((), "an argument is missing"), (("no",), "none of get"), (("get",), "--group"), (("get", "--group", "g"), "--stage"),
+                ((), "an argument is missing"), (("no",), "none of get"), (("get",), "--group"),
+                (("get", "--group", "g"), "--stage"),
                 (("get", *RUNS, "7"), 'takes no "7"'), (("get", *RUNS, *METRIC), "--metric"),
                 (("get", *RUNS, "--goal", "max"), "--goal"), (("get", *RUNS, "--reason", "x"), "--reason"),
                 (("get", *RUNS, "--timeout", "1s"), "--timeout"), (("get", *RUNS, "--id", ID), "--id"),

@@ -122,7 +122,8 @@ class Model(Case):
             if record[4] not in (None, goal):
                 self.assertEqual(status, 4, result)
             else:
-                self.assertEqual((status, answer["created"], answer["seq"], answer["of"]), (DONE, False, seq, record[2]))
+                self.assertEqual((status, answer["created"], answer["seq"], answer["of"]),
+                                 (DONE, False, seq, record[2]))
             return
         runs = self.current(peers)
         numbers = [one for _, one in runs if one.is_number]
@@ -181,7 +182,8 @@ class Model(Case):
             return
         since = self.log[seq:at] if at is not None else self.log[seq:]
         is_new = not any(isinstance(one, Snapshot) and one.peers == peers for one in since)
-        self.assertEqual((answer["seq"], answer["of"], answer["by"], answer["new"]), (seq, record[2], record[0], is_new))
+        self.assertEqual((answer["seq"], answer["of"], answer["by"], answer["new"]),
+                         (seq, record[2], record[0], is_new))
 
     def check(self, _):
         seq, tolerance = self.random.randint(1, len(self.log)), self.random.choice((None, "1", "10%", "0.5%", "1e399"))
