@@ -450,5 +450,38 @@ class Locked(Baselines):
             self.run_bad(NOT_FOUND, "baseline", "get", *RUNS)
 
 
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    return crc ^ 0xFFFFFFFF
+
+
+class Verify(Baselines):
+    mode = "publish"
+
+    def forge(self, seq, of):
+        """A baseline record that nobody would write."""
+        body = ('{"v":1,"op":"baseline","id":"01JGX2M8Q6T4ZV0C9K7W3R5Y%02d","run_id":"r1","stage":"final","group":"g",'
+                '"at":"2026-01-02T03:04:05Z","host":"h","pid":1,"by":"set","of":%d' % (seq, of)).encode()
+        self.write(f"store/log/{seq:020}.json", body + b',"crc":"%08x"}\n' % crc32c(body))
+        with open(os.path.join(self.store, "log", "mark"), "ab") as mark:
+            mark.write(b"f")
+
+    def test_a_baseline_names_a_snapshot_before_it(self):
+        self.save_some("1")
+        self.run_ok("baseline", "set", "1")
+        self.forge(3, 1)
+        self.assertStoreIntact()
+        for seq, of, says in ((4, 4, "behind its snapshot"), (5, 2, "is no snapshot"), (6, 60, "behind its snapshot")):
+            self.forge(seq, of)
+            result = self.run_any("verify")
+            self.assertEqual(result.status, FAILED, result)
+            self.assertIn(f"it names seq {of}", result.out)
+            self.assertIn(says, result.out)
+
+
 if __name__ == "__main__":
     main()
