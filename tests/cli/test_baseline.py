@@ -271,7 +271,8 @@ class Check(Baselines):
         self.check(DIFFERS, "9")
         self.check(DONE, "9", "--tolerance", "20%")
         self.check(DONE, "9", *METRIC)
-        self.run_bad(NOT_FOUND, "baseline", "check", "9", "--metric", "/m/no", "--goal", "max", says="no number at /m/no")
+        self.run_bad(NOT_FOUND, "baseline", "check", "9", "--metric", "/m/no", "--goal", "max",
+                     says="no number at /m/no")
 
     def test_negative_and_zero(self):
         self.save_auc("z1", "-10")
@@ -310,7 +311,8 @@ class Usage(Baselines):
 
     def test_wrong_use(self):
         for args, says in (
-                ((), "an argument is missing"), (("no",), "none of get"), (("get",), "--group"), (("get", "--group", "g"), "--stage"),
+                ((), "an argument is missing"), (("no",), "none of get"), (("get",), "--group"),
+                (("get", "--group", "g"), "--stage"),
                 (("get", *RUNS, "7"), 'takes no "7"'), (("get", *RUNS, *METRIC), "--metric"),
                 (("get", *RUNS, "--goal", "max"), "--goal"), (("get", *RUNS, "--reason", "x"), "--reason"),
                 (("get", *RUNS, "--timeout", "1s"), "--timeout"), (("get", *RUNS, "--id", ID), "--id"),
@@ -373,17 +375,18 @@ class Together(Baselines):
     def race(self):
         self.save_some("0.5", "0.7", "0.6", "0.65", "0.55")
         args = ("--json", "baseline", "establish", *RUNS, *METRIC, "--timeout", "120s")
-        processes = [self.popen(*args) for _ in range(ESTABLISHERS)]
+        processes = []
+        for i in range(ESTABLISHERS):
+            processes.append(self.popen(*args))
+            if i % 4 == 0 and i // 4 < KILLED:  # in the midst of it, at different instants
+                time.sleep(0.001 * (i % 5))
+                processes[i].send_signal(signal.SIGKILL)
         better = [self.popen("save", "--run-id", f"b{i}", "--stage", "final", "--group", "g", "--timeout", "120s", "-")
                   for i in range(4)]
         for i, process in enumerate(better):
             process.stdin.write(b'{"m":{"auc":0.%d}}' % (71 + i))
             process.stdin.close()
             process.stdin = None
-        for i, process in enumerate(processes[:KILLED]):  # in the midst of it, at different instants
-            time.sleep(0.002 * (i % 4))
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
         answers = []
         for process in processes:
             out, err = process.communicate(timeout=150)
@@ -395,6 +398,7 @@ class Together(Baselines):
             process.communicate(timeout=150)
             self.assertEqual(process.returncode, DONE)
         self.assertGreaterEqual(len(answers), ESTABLISHERS - KILLED)
+        self.assertLess(len(answers), ESTABLISHERS)
         self.assertEqual(len({(one["seq"], one["of"], one["id"]) for one in answers}), 1)
         self.assertLessEqual(sum(one["created"] for one in answers), 1)
         records = self.records("--all-records")
@@ -446,6 +450,39 @@ class Locked(Baselines):
             self.run_bad(LOCK, "baseline", "establish", *RUNS, *METRIC, "--min-runs", "4", "--timeout", "100ms",
                          says="the lock is held")
             self.run_bad(NOT_FOUND, "baseline", "get", *RUNS)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    return crc ^ 0xFFFFFFFF
+
+
+class Verify(Baselines):
+    mode = "publish"
+
+    def forge(self, seq, of):
+        """A baseline record that nobody would write."""
+        body = ('{"v":1,"op":"baseline","id":"01JGX2M8Q6T4ZV0C9K7W3R5Y%02d","run_id":"r1","stage":"final","group":"g",'
+                '"at":"2026-01-02T03:04:05Z","host":"h","pid":1,"by":"set","of":%d' % (seq, of)).encode()
+        self.write(f"store/log/{seq:020}.json", body + b',"crc":"%08x"}\n' % crc32c(body))
+        with open(os.path.join(self.store, "log", "mark"), "ab") as mark:
+            mark.write(b"f")
+
+    def test_a_baseline_names_a_snapshot_before_it(self):
+        self.save_some("1")
+        self.run_ok("baseline", "set", "1")
+        self.forge(3, 1)
+        self.assertStoreIntact()
+        for seq, of, says in ((4, 4, "behind its snapshot"), (5, 2, "is no snapshot"), (6, 60, "behind its snapshot")):
+            self.forge(seq, of)
+            result = self.run_any("verify")
+            self.assertEqual(result.status, FAILED, result)
+            self.assertIn(f"it names seq {of}", result.out)
+            self.assertIn(says, result.out)
 
 
 if __name__ == "__main__":
