@@ -297,11 +297,10 @@ static int run_watch(hf_cli *cli) {
 
 const hf_cli_command hf_cli_command_watch = {
     .name = "watch",
-    .synopsis =
-        "watch [--since N] [--run-id R] [--stage S] [--group G] [--dim "
-        "N=V]... " HF_CLI_FILTERS_SYNOPSIS " [--all-records] [--columns A,B] [--exec CMD "
-                                           "[--stop-on-failure]] [--state FILE] [--count K] "
-        "[--timeout DURATION] [--every DURATION] [--format table|jsonl]",
+    .synopsis = "watch [--since N] [--run-id R] [--stage S] [--group G] [--dim "
+                "N=V]... " HF_CLI_FILTERS_SYNOPSIS " [--all-records] [--columns A,B] [--exec CMD "
+                "[--stop-on-failure]] [--state FILE] [--count K] "
+                "[--timeout DURATION] [--every DURATION] [--format table|jsonl]",
     .summary = "print each new snapshot as it is committed, or run a command for it",
     .details =
         "Prints each snapshot (every revision) that anyone commits from now on, in the order of "

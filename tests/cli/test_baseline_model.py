@@ -9,7 +9,7 @@ import os
 import random
 from decimal import Decimal, getcontext
 
-from support import DONE, NOT_FOUND, WORSE, Case, main
+from support import DONE, NOT_FOUND, DIFFERS, Case, main
 
 getcontext().prec = 2000  # exact, whatever is subtracted
 SNAPSHOTS = 2000
@@ -195,14 +195,14 @@ class Model(Case):
             self.assertEqual(status, NOT_FOUND, result)
             return
         if not one.is_number:
-            self.assertEqual((status, answer["result"]), (WORSE, "no-metric"))
+            self.assertEqual((status, answer["result"]), (DIFFERS, "no-metric"))
             return
         base = Decimal(record[3])
         worse = (base - one.value) * (1 if record[4] == "max" else -1)
         limit = Decimal(0)
         if tolerance is not None:
             limit = abs(base) * Decimal(tolerance[:-1]) / 100 if tolerance[-1] == "%" else Decimal(tolerance)
-        self.assertEqual(status, WORSE if worse > 0 and worse > limit else DONE, (result, record, one.text))
+        self.assertEqual(status, DIFFERS if worse > 0 and worse > limit else DONE, (result, record, one.text))
 
     def history(self, peers):
         records = [(seq, one) for seq, one in enumerate(self.log, 1)

@@ -72,11 +72,7 @@ class WrongUse(Case):
     def test_unknown_command(self):
         self.run_bad(USAGE, "lsit", says=["lsit", "list", "see holdfast help"])
         self.run_bad(USAGE, "frobnicate", says=["frobnicate", "see holdfast help"])
-<<<<<<< HEAD
         for later in "gc".split():
-=======
-        for later in "diff stats gc watch".split():
->>>>>>> baseline
             self.run_bad(USAGE, later, says="unknown command")
 
     def test_unknown_option(self):
