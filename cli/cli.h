@@ -72,6 +72,7 @@ typedef struct hf_cli_args {
   const char *locker;
   const char *mode;
   const char *pointer;
+  const char *reason;
   const char *format;
   const char *out;
   int64_t timeout_ms; /* -1: not given */
@@ -89,6 +90,8 @@ typedef struct hf_cli_args {
   int reverse;
   int all_revisions;
   int all_records;
+  int retired;
+  int undo;
   int dry_run;
   int peer;
   int record;
@@ -143,6 +146,7 @@ extern const hf_cli_command hf_cli_command_resolve;
 extern const hf_cli_command hf_cli_command_import;
 extern const hf_cli_command hf_cli_command_export;
 extern const hf_cli_command hf_cli_command_pack;
+extern const hf_cli_command hf_cli_command_retire;
 extern const hf_cli_command hf_cli_command_verify;
 extern const hf_cli_command hf_cli_command_lock;
 extern const hf_cli_command hf_cli_command_locker;

@@ -18,6 +18,7 @@ static const hf_cli_option list_options[] = {
     HF_CLI_OPT_FLAG("all-revisions", all_revisions, "older revisions too"),
     HF_CLI_OPT_FLAG("all-records", all_records,
                     "the records that are no snapshots too, each with its op, and older revisions"),
+    HF_CLI_OPT_FLAG("retired", retired, "retired snapshots too, each marked as such"),
     HF_CLI_OPT_CHOICE("format", format, "table|jsonl|csv", "table is the default"),
 };
 
@@ -46,13 +47,14 @@ static int run_list(hf_cli *cli) {
       .reverse = args->reverse,
       .all_revisions = args->all_revisions,
       .all_records = args->all_records,
+      .retired = args->retired,
   };
   hf_error err = HF_ERROR_INIT;
   hf_cursor *cursor = NULL;
   if (!asks_for_nothing(args) && hf_list(cli->store, &options, &cursor, &err) != HF_OK)
     return hf_cli_library_error(cli, NULL, &err);
   status = hf_cli_print_records(cli, cursor, args->all_records,
-                                args->all_revisions || args->all_records, NULL);
+                                args->all_revisions || args->all_records || args->retired, NULL);
   hf_cursor_close(&cursor);
   return status;
 }
@@ -61,18 +63,20 @@ const hf_cli_command hf_cli_command_list = {
     .name = "list",
     .synopsis = "list [--run-id R] [--stage S] [--group G] [--dim N=V]... [--since N] [--until N] "
                 "[--limit K] [--reverse] [--all-revisions] [--all-records] "
-                "[--format table|jsonl|csv]",
+                "[--retired] [--format table|jsonl|csv]",
     .summary = "list snapshots",
     .details =
         "Lists snapshots in the order of their seq, without their documents: the current revision "
-        "of each key, unless older ones are asked for. A list may skip a seq (an older revision, a "
+        "of each key that is not retired, unless others are asked for. A list may skip a seq (an "
+        "older revision, a "
         "record that is no snapshot); the log has no gap. A record that cannot be read is told on "
         "stderr, the list goes on, and the exit status is 1.\n"
         "\n"
         "The table shows the beginning of long groups, and control characters as escapes. jsonl "
         "(or --json) and csv (RFC 4180) show everything as it is: seq, op, id, run_id, stage, "
         "dims, group, ts, at, host, pid, sha256, size, current; jsonl also legacy_seq and "
-        "legacy_clock, for imported snapshots.",
+        "legacy_clock, for imported snapshots; retired, the seq of the record that hides it; and "
+        "dropped, that of the one by which gc dropped its document.",
     .examples = "holdfast list --stage final --limit 20 --reverse\n"
                 "holdfast list --format csv --all-revisions",
     .options = list_options,

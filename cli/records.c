@@ -29,6 +29,10 @@ static void print_json(hf_cli *cli, const hf_record *record) {
   hf_cli_json_text(&json, "sha256", record->sha256);
   hf_cli_json_number(&json, "size", record->size);
   hf_cli_json_bool(&json, "current", record->is_current);
+  if (record->retired > 0)
+    hf_cli_json_number(&json, "retired", record->retired);
+  if (record->dropped > 0)
+    hf_cli_json_number(&json, "dropped", record->dropped);
   if (record->legacy_seq > 0)
     hf_cli_json_number(&json, "legacy_seq", record->legacy_seq);
   else
@@ -145,9 +149,10 @@ static void table_row(hf_cli *cli, const record_table *to, const hf_record *reco
       [COLUMN_GROUP] = group,
       [COLUMN_TS] = record->ts,
       [COLUMN_AT] = record->at,
-      [COLUMN_CURRENT] = record->run_id == NULL ? ""
-                         : record->is_current   ? "yes"
-                                                : "no",
+      [COLUMN_CURRENT] = record->run_id == NULL || record->sha256 == NULL ? ""
+                         : record->retired > 0                            ? "retired"
+                         : record->is_current                             ? "yes"
+                                                                          : "no",
   };
   for (size_t i = 0; i < COLUMNS_COUNT; i++)
     if (to->wanted[i])

@@ -77,6 +77,12 @@ int hf_attempt_to_end(struct hf_store *store, const hf_id *ends, const char *rea
 int hf_attempt_to_set_locker(struct hf_store *store, const char *scheme, const char *mode,
                              int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr);
 
+/* An attempt that hides a snapshot, or (undo) shows it again: op "retire". of: the snapshot's line,
+ * which lives on; reason NULL: none. */
+int hf_attempt_to_retire(struct hf_store *store, uint64_t seq, const hf_line *of, int undo,
+                         const char *reason, int64_t timeout_ms, hf_attempt *attempt,
+                         hf_error *reterr);
+
 /* Says how it ended. The first word counts: later calls do nothing. */
 void hf_attempt_decide(hf_attempt *attempt, int status, const hf_error *error);
 

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "plant.h"
 #include "read.h"
+#include "retire.h"
 
 #include "banned.h"
 
@@ -24,6 +25,7 @@ struct hf_cursor {
   int all_revisions;
   int all_records;
   int with_documents;
+  int retired;
 };
 
 void hf_cursor_close(hf_cursor **cursor) {
@@ -75,6 +77,7 @@ static int begin(hf_store *store, const hf_list_options *options, hf_cursor *cur
   cursor->reverse = options->reverse;
   cursor->all_records = options->all_records;
   cursor->all_revisions = options->all_revisions || options->all_records;
+  cursor->retired = options->retired || options->all_records;
   cursor->with_documents = options->with_documents;
   cursor->next = cursor->reverse ? cursor->last : cursor->first;
   if (cursor->first > cursor->last)
@@ -101,7 +104,8 @@ int hf_history(hf_store *store, const hf_key *key, hf_cursor **ret_cursor, hf_er
                              .dims = key->dims,
                              .dims_count = key->dims_count,
                              .all_revisions = 1,
-                             .with_documents = 1};
+                             .with_documents = 1,
+                             .retired = 1};
   hf_autokeytext text = {0};
   hf_cursor *cursor = NULL;
   int status = hf_keytext_make(key, &text, reterr);
@@ -189,6 +193,20 @@ static int line_matches(const hf_cursor *cursor, const hf_line *line) {
          piece_wanted(&cursor->key.group, line->group) && wants_dims(cursor, line);
 }
 
+/* As a revision, and retired or not. 1, 0 or negative. */
+static int is_wanted(const hf_cursor *cursor, uint64_t seq, const hf_row *row, hf_error *reterr) {
+  uint64_t by = 0;
+  if ((row->flags & HF_ROW_DAMAGED) != 0 || row->op != HF_OP_SAVE ||
+      (cursor->all_revisions && cursor->retired))
+    return 1;
+  int got =
+      cursor->all_revisions ? 0 : hf_read_is_current(cursor->store, seq, row, cursor->last, reterr);
+  if (got != 0 || (!cursor->all_revisions && !cursor->retired))
+    return got;
+  got = hf_retired(cursor->store, seq, cursor->last, 0, &by, reterr);
+  return got < 0 ? got : got == cursor->retired;
+}
+
 /* The walk cannot go on: what follows would have a gap. */
 static int stop(hf_cursor *cursor, int status) {
   if (!HF_PLANTED(INDEX_WALK_OVER_GAP))
@@ -215,9 +233,7 @@ int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) 
       return stop(cursor, status);
     if (!row_may_match(cursor, &row))
       continue;
-    int wanted = cursor->all_revisions || (row.flags & HF_ROW_DAMAGED) != 0
-                     ? 1
-                     : hf_read_is_current(cursor->store, seq, &row, cursor->last, reterr);
+    int wanted = is_wanted(cursor, seq, &row, reterr);
     if (wanted < 0)
       return stop(cursor, wanted);
     if (wanted == 0)
@@ -227,7 +243,8 @@ int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) 
       continue;
     if (status == HF_OK)
       status = hf_read_make(cursor->store, seq, cursor->last, &row, &text, &line,
-                            cursor->with_documents, ret_record, reterr);
+                            cursor->with_documents ? HF_READ_IF_THERE : HF_READ_ENVELOPE,
+                            ret_record, reterr);
     if (status != HF_OK && status != HF_EDAMAGED)
       return stop(cursor, status);
     if (status == HF_OK)

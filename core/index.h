@@ -8,7 +8,7 @@
  *   rows    for each record, by seq: id (16), hashes of key, peer, run and document (8 each),
  *           offset in the tile (4), bytes of the line with op in bits 24 to 27 and flags above (4)
  *   five tables of entries, hash (8) and place of the row (4), sorted by both: by key, by peer
- *   (group, stage, dims), by group, by id, by the id that an op "end" names
+ *   (group, stage, dims), by group, by id, by what a record names (hf_line_names in view.h)
  *   two filters, of the tables by key and by id, in blocks of 64 bytes: 480 bits, lowest first, and
  *   the CRC-32C (4) of the table's number in the highest and the block's in the other bytes of 8
  *   bytes, and of the bits. A hash belongs to block (hash >> 32) * blocks >> 32, and sets six bits:
@@ -50,6 +50,9 @@ typedef struct hf_index_header {
   uint64_t foreign_mode_seq; /* as in hf_view */
   uint64_t unknown_count;
   uint64_t unknown_first;
+  uint64_t retire_count; /* as in hf_view. Where one is not 0 the file begins with HFINDEX2: a
+                            program that knows neither op reads the records, and refuses to write */
+  uint64_t drop_count;
   uint64_t filter_blocks[HF_INDEX_FILTERS]; /* 0: there is none */
   uint32_t body_crc;
 } hf_index_header;

@@ -73,8 +73,12 @@ static void add_record(tile_index *index, uint32_t place, const hf_line *line,
               place);
     }
     break;
+  case HF_OP_RETIRE:
+  case HF_OP_DROP:
   case HF_OP_END:
-    add_key(index, HF_INDEX_BY_ENDED, hf_row_id_hash(&line->ends), place);
+    add_key(index, HF_INDEX_BY_ENDED, row->ends_hash, place);
+    index->header.retire_count += line->op == HF_OP_RETIRE;
+    index->header.drop_count += line->op == HF_OP_DROP;
     break;
   case HF_OP_MODE:
     index->header.mode_seq = seq;

@@ -6,6 +6,7 @@
 #include "index.h"
 
 #define HF_INDEX_MAGIC "HFINDEX1"
+#define HF_INDEX_MAGIC_2 "HFINDEX2" /* of the same length */
 
 enum { /* offsets in the header */
        HEADER_LEVEL = 8,
@@ -20,6 +21,8 @@ enum { /* offsets in the header */
        HEADER_LOCKER = 104,
        HEADER_JOURNAL = 176,
        HEADER_FILTERS = 184,
+       HEADER_RETIRES = 200,
+       HEADER_DROPS = 208,
        HEADER_BODY_CRC = 248,
        HEADER_CRC = 252
 };

@@ -117,6 +117,8 @@ void hf_index_join_headers(hf_index *const *files, hf_index_header *header) {
       memcpy(header->locker, part->locker, sizeof header->locker);
       header->journal = part->journal;
     }
+    header->retire_count += part->retire_count;
+    header->drop_count += part->drop_count;
     if (part->foreign_mode_seq != 0)
       header->foreign_mode_seq = part->foreign_mode_seq;
     if (header->unknown_count == 0)

@@ -5,6 +5,7 @@
 #include "err.h"
 #include "log.h"
 #include "plant.h"
+#include "retire.h"
 #include "store_locker.h"
 
 #include "banned.h"
@@ -87,8 +88,9 @@ static int judge_end(hf_store *store, hf_attempt *attempt, int *ret_status, hf_e
 int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uint64_t at,
                      uint64_t *ret_seq, hf_buf *text, hf_line *ret_line, hf_error *reterr) {
   uint64_t seq = 0;
-  for (;; at = seq - 1) {
-    int got = hf_view_find_key(&store->view, key_hash, at, &seq, reterr);
+  uint64_t by = 0;
+  for (uint64_t from = at;; from = seq - 1) {
+    int got = hf_view_find_key(&store->view, key_hash, from, &seq, reterr);
     if (got != 1)
       return got;
     int status = load(store, seq, text, ret_line, reterr);
@@ -97,13 +99,18 @@ int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uin
     if ((hf_piece_equal(ret_line->run, key->run) && hf_piece_equal(ret_line->stage, key->stage) &&
          hf_piece_equal(ret_line->dims, key->dims)) ||
         HF_PLANTED(JUDGE_HIT_UNCHECKED)) {
+      got = hf_retired(store, seq, at, HF_VIEW_HELD, &by, reterr);
+      if (got < 0)
+        return got;
       *ret_seq = seq;
-      return 1;
+      if (got == 0)
+        return 1;
     }
   }
 }
 
-/* Could this be the key's current revision with the same document? Answered from the rows. */
+/* Could this be the key's current revision with the same document? Answered from the rows, where
+ * nothing says that an older one is current. */
 static int may_be_same(hf_store *store, const hf_attempt *attempt, hf_error *reterr) {
   uint64_t seq = 0;
   uint64_t doc_hash;
@@ -115,6 +122,10 @@ static int may_be_same(hf_store *store, const hf_attempt *attempt, hf_error *ret
   int status = hf_view_row(&store->view, seq, &row, reterr);
   if (status != HF_OK)
     return status;
+  if (store->view.retire_count > 0 &&
+      hf_view_find_named(&store->view, hf_named_hash(HF_OP_RETIRE, seq), UINT64_MAX, &seq,
+                         reterr) != 0)
+    return 1;                        /* hidden, perhaps; what cannot be read is met again */
   return row.doc_hash == doc_hash || /* or another key with the same hash hides this one's */
          (row.run_hash != hf_run_hash(attempt->line.run) && !HF_PLANTED(CURRENT_BY_ONE_HASH));
 }
@@ -166,6 +177,19 @@ static int judge_key(hf_store *store, hf_attempt *attempt, int *ret_status, hf_e
   return 0;
 }
 
+/* What is retired, or shown, already needs no record. */
+static int judge_retire(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *reterr) {
+  uint64_t by = 0;
+  int retired = hf_retired(store, attempt->line.of, store->view.head, HF_VIEW_HELD, &by, reterr);
+  if (retired < 0)
+    return retired;
+  if (retired == (attempt->line.undo != 0)) /* it is otherwise than it is wanted */
+    return 1;
+  attempt->saved.seq = by;
+  *ret_status = HF_OK;
+  return 0;
+}
+
 /* The locker and mode that the store has already need no record. */
 static int judge_mode(const hf_store *store, hf_attempt *attempt, int *ret_status) {
   const char *present = hf_store_locker_name(store);
@@ -212,6 +236,9 @@ int hf_judge(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *re
                attempt->id_text, (unsigned long long)seq);
     return 0;
   }
-  return attempt->line.op == HF_OP_MODE ? judge_mode(store, attempt, ret_status)
-                                        : judge_key(store, attempt, ret_status, reterr);
+  if (attempt->line.op == HF_OP_MODE)
+    return judge_mode(store, attempt, ret_status);
+  if (attempt->line.op == HF_OP_RETIRE)
+    return judge_retire(store, attempt, ret_status, reterr);
+  return judge_key(store, attempt, ret_status, reterr);
 }

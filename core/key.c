@@ -59,6 +59,11 @@ int hf_key_group_text(const char *group, hf_buf *out, hf_error *reterr) {
   return status != HF_OK ? status : add_string(out, group, reterr);
 }
 
+int hf_key_reason_text(const char *reason, hf_buf *out, hf_error *reterr) {
+  int status = check_string("reason", reason, 1, HF_REASON_BYTES_MAX, reterr);
+  return status != HF_OK ? status : add_string(out, reason, reterr);
+}
+
 static int compare_dims(const void *a, const void *b) {
   return strcmp(((const hf_dim *)a)->name, ((const hf_dim *)b)->name);
 }

@@ -8,6 +8,7 @@
 #include "err.h"
 #include "log.h"
 #include "plant.h"
+#include "retire.h"
 
 #include "banned.h"
 
@@ -47,13 +48,22 @@ int hf_read_row(hf_store *store, uint64_t seq, hf_row *ret_row, hf_error *reterr
 
 int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_t at,
                        hf_error *reterr) {
-  uint64_t after = 0;
+  uint64_t after = seq;
+  uint64_t by = 0;
   if (row->op != HF_OP_SAVE || (row->flags & HF_ROW_DAMAGED) != 0)
     return 0;
-  (void)pthread_mutex_lock(&store->view_mutex);
-  int got = hf_view_key_after(&store->view, row, seq, &after, reterr);
-  (void)pthread_mutex_unlock(&store->view_mutex);
-  return got < 0 ? got : got == 0 || after > at;
+  int retired = hf_retired(store, seq, at, 0, &by, reterr);
+  if (retired != 0)
+    return retired < 0 ? retired : 0;
+  do { /* a later one that is retired does not count */
+    (void)pthread_mutex_lock(&store->view_mutex);
+    int got = hf_view_key_after(&store->view, row, after, &after, reterr);
+    (void)pthread_mutex_unlock(&store->view_mutex);
+    if (got != 1 || after > at)
+      return got < 0 ? got : 1;
+    retired = hf_retired(store, after, at, 0, &by, reterr);
+  } while (retired == 1);
+  return retired;
 }
 
 int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, hf_line *ret_line,
@@ -67,8 +77,11 @@ int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, h
 }
 
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
-                 const hf_line *line, int with_document, hf_record **ret_record, hf_error *reterr) {
+                 const hf_line *line, hf_read_document wanted, hf_record **ret_record,
+                 hf_error *reterr) {
   hf_autobuf blob = {0};
+  int with_document = wanted != HF_READ_ENVELOPE;
+  uint64_t by = 0;
   const char *doc = line->doc.text;
   size_t doc_bytes = line->doc.bytes;
   if (with_document && line->blob) {
@@ -83,10 +96,17 @@ int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, 
   int is_current = hf_read_is_current(store, seq, row, at, reterr);
   if (is_current < 0)
     return is_current;
+  int retired = 0;
+  if (line->op == HF_OP_SAVE && !is_current)
+    retired = hf_retired(store, seq, at, 0, &by, reterr);
+  if (retired < 0)
+    return retired;
   int status = hf_record_make(seq, text->data, text->used, line, with_document ? doc : NULL,
                               doc_bytes, ret_record, reterr);
-  if (status == HF_OK)
+  if (status == HF_OK) {
     (*ret_record)->is_current = is_current;
+    (*ret_record)->retired = retired == 1 ? by : 0;
+  }
   return status;
 }
 
@@ -119,7 +139,8 @@ int hf_get_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *
   if (status == HF_OK && line.op == HF_OP_LOST)
     return say_what_happened(store, seq, &line, reterr);
   if (status == HF_OK)
-    status = hf_read_make(store, seq, head, &row, &text, &line, 1, ret_record, reterr);
+    status =
+        hf_read_make(store, seq, head, &row, &text, &line, HF_READ_DOCUMENT, ret_record, reterr);
   return status == HF_OK ? 1 : status;
 }
 
@@ -131,9 +152,10 @@ static int read_current(hf_store *store, const hf_keytext *key, uint64_t at, fou
   hf_piece stage = hf_piece_of(&key->stage);
   hf_piece dims = hf_piece_of(&key->dims);
   uint64_t key_hash = hf_key_hash(run, stage, dims);
-  for (;; at = one->seq - 1) {
+  uint64_t by = 0;
+  for (uint64_t from = at;; from = one->seq - 1) {
     (void)pthread_mutex_lock(&store->view_mutex);
-    int got = hf_view_find_key(&store->view, key_hash, at, &one->seq, reterr);
+    int got = hf_view_find_key(&store->view, key_hash, from, &one->seq, reterr);
     (void)pthread_mutex_unlock(&store->view_mutex);
     if (got != 1)
       return got;
@@ -142,8 +164,11 @@ static int read_current(hf_store *store, const hf_keytext *key, uint64_t at, fou
       return status;
     if ((hf_piece_equal(one->line.run, run) && hf_piece_equal(one->line.stage, stage) &&
          hf_piece_equal(one->line.dims, dims)) ||
-        HF_PLANTED(INDEX_HIT_UNCHECKED))
-      return 1;
+        HF_PLANTED(INDEX_HIT_UNCHECKED)) {
+      int retired = hf_retired(store, one->seq, at, 0, &by, reterr);
+      if (retired != 1)
+        return retired < 0 ? retired : 1;
+    }
   }
 }
 
@@ -162,7 +187,8 @@ int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_reco
   int got = read_current(store, &text, at, &one, reterr);
   if (got != 1)
     return got;
-  status = hf_read_make(store, one.seq, at, &one.row, &one.text, &one.line, 1, ret_record, reterr);
+  status = hf_read_make(store, one.seq, at, &one.row, &one.text, &one.line, HF_READ_DOCUMENT,
+                        ret_record, reterr);
   return status == HF_OK ? 1 : status;
 }
 
@@ -220,6 +246,7 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
   uint64_t key_hash = hf_key_hash(of->run, of->stage, of->dims);
   uint64_t peer_hash = hf_peer_hash(of->group, of->stage, of->dims);
   uint64_t seq = of->below;
+  uint64_t by = 0;
   for (;;) {
     int got = peer_below(store, peer_hash, &seq, &row, reterr);
     if (got == 1 && HF_PLANTED(PREV_BY_TIME))
@@ -231,10 +258,15 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
     int status = hf_read_line(store, seq, &row, &text, &line, reterr);
     if (status != HF_OK)
       return status;
-    if (is_peer(&line, of) || HF_PLANTED(PREV_HIT_UNCHECKED)) {
-      status = hf_read_make(store, seq, head, &row, &text, &line, 1, ret_record, reterr);
-      return status == HF_OK ? 1 : status;
-    }
+    if (!is_peer(&line, of) && !HF_PLANTED(PREV_HIT_UNCHECKED))
+      continue;
+    got = hf_retired(store, seq, head, 0, &by, reterr);
+    if (got == 1)
+      continue;
+    if (got == 0)
+      got =
+          hf_read_make(store, seq, head, &row, &text, &line, HF_READ_DOCUMENT, ret_record, reterr);
+    return got == HF_OK ? 1 : got;
   }
 }
 

@@ -18,8 +18,15 @@ int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, h
 int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_t at,
                        hf_error *reterr);
 
-/* The public record, current or not as of seq `at`. */
+typedef enum hf_read_document {
+  HF_READ_ENVELOPE,
+  HF_READ_IF_THERE, /* the document, unless gc has dropped it */
+  HF_READ_DOCUMENT  /* HF_EDROPPED where gc has */
+} hf_read_document;
+
+/* The public record, current and retired or not as of seq `at`. */
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
-                 const hf_line *line, int with_document, hf_record **ret_record, hf_error *reterr);
+                 const hf_line *line, hf_read_document wanted, hf_record **ret_record,
+                 hf_error *reterr);
 
 #endif

@@ -17,15 +17,20 @@ enum {
   HF_RECORD_VERSION = 1,
   /* the longest envelope (every byte of every string escaped) and the longest inline document */
   HF_LINE_BYTES_MAX = HF_DOC_INLINE_BYTES_MAX + 64 * 1024,
-  HF_CRC_TAIL_BYTES = 18, /* ,"crc":"01234567"} */
+  HF_CRC_TAIL_BYTES = 18,        /* ,"crc":"01234567"} */
+  HF_RECORD_VERSION_DROPPED = 2, /* a snapshot whose document gc has taken out (gc_line.h) */
+  HF_DROP_BYTES = (HF_TILE_RECORDS + 7) / 8, /* a bit for each line of a tile */
 };
 
 typedef enum hf_op {
   HF_OP_SAVE,
-  HF_OP_END,    /* the attempt named by "ends" is not saved and never will be */
-  HF_OP_MODE,   /* from here on the store has another locker */
-  HF_OP_LOST,   /* stands where a repair found a record that cannot be read again */
-  HF_OP_UNKNOWN /* a newer version's: kept and counted by readers, refused by writers */
+  HF_OP_END,     /* the attempt named by "ends" is not saved and never will be */
+  HF_OP_MODE,    /* from here on the store has another locker */
+  HF_OP_LOST,    /* stands where a repair found a record that cannot be read again */
+  HF_OP_UNKNOWN, /* a newer version's: kept and counted by readers, refused by writers */
+  /* Index rows have these numbers: none ever changes. */
+  HF_OP_RETIRE = 6, /* hides the snapshot `of`, or (undo) shows it again */
+  HF_OP_DROP = 7,   /* these documents of a tile are gone, or are being taken out */
 } hf_op;
 
 /* What a line is made of. Absent pieces: text NULL. */
@@ -51,7 +56,13 @@ typedef struct hf_line {
   hf_piece mode;   /* HF_OP_MODE, with them: "publish" or "journal" */
   uint64_t legacy_seq;
   int legacy_clock;
-  hf_piece reason; /* HF_OP_LOST, HF_OP_END */
+  hf_piece reason; /* HF_OP_LOST, HF_OP_END, HF_OP_RETIRE */
+  uint64_t of;     /* HF_OP_RETIRE: a seq */
+  int undo;        /* HF_OP_RETIRE: it is taken back */
+  uint64_t tile;   /* HF_OP_DROP */
+  int has_lines;
+  uint8_t lines[HF_DROP_BYTES]; /* HF_OP_DROP: the highest bit of the first byte is line 0 */
+  int dropped;                  /* the document was taken out by gc */
 } hf_line;
 
 /* Appends the line (without newline) of `line` to out; pieces are copied as they are. */
@@ -61,6 +72,11 @@ int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr);
  * wrong (place: ""), else HF_OK. A line of an unknown version or op with a right CRC is HF_OK with
  * HF_OP_UNKNOWN. */
 int hf_line_decode(const char *text, size_t bytes, hf_line *ret_line, hf_error *reterr);
+
+/* Is line i one of these? */
+static inline int hf_drop_has(const uint8_t lines[HF_DROP_BYTES], size_t i) {
+  return lines[i / 8] >> (7 - i % 8) & 1;
+}
 
 /* Is the mode of an op "mode" one that this program can write in? */
 int hf_line_mode_is_known(const hf_line *line);

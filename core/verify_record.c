@@ -185,6 +185,8 @@ int hf_verify_record(hf_verify_work *work, uint64_t seq, const char *path, const
     take_mode(work, seq, path, &line);
     return check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_END:
+  case HF_OP_RETIRE:
+  case HF_OP_DROP:
     return check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_SAVE:
     break;

@@ -90,6 +90,31 @@ typedef struct hf_pack_report {
 HF_API int hf_pack(hf_store *store, const hf_pack_options *options, hf_pack_report *ret_report,
                    hf_error *reterr);
 
+/* ---- retire ---------------------------------------------------------------------------------- */
+
+typedef struct hf_retire_options {
+  const char *reason; /* 1 to HF_REASON_BYTES_MAX bytes; with undo NULL is allowed */
+  int undo;           /* 1: take it back: the snapshot is shown again */
+  int64_t timeout_ms; /* as for hf_save */
+} hf_retire_options;
+
+typedef struct hf_retire_report {
+  uint64_t of;  /* the snapshot */
+  uint64_t seq; /* of the record that hides it, or shows it again; 0: it was never hidden */
+  int created;  /* 1: that record is new. 0: nothing was to be done */
+} hf_retire_report;
+
+/* Hides a snapshot: hf_list, hf_prev and hf_get by key pass over it, as if it had not been saved;
+ * hf_get_seq still gives it, and everything can be taken back. The snapshot is the one with the
+ * seq, or, with key not NULL, that key's current revision (undo: its highest retired one). It is a
+ * record in the log (op "retire"), committed like any other. Saving the same document again makes a
+ * new revision.
+ * Errors: HF_ENOTFOUND (no such snapshot), HF_EINVAL, HF_ELIMIT (the reason), HF_EUNSURE
+ * (hf_resolve settles it), those of hf_save. */
+HF_API int hf_retire(hf_store *store, const hf_key *key, uint64_t seq,
+                     const hf_retire_options *options, hf_retire_report *ret_report,
+                     hf_error *reterr);
+
 /* ---- verify ---------------------------------------------------------------------------------- */
 
 typedef struct hf_finding {
