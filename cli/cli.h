@@ -75,13 +75,15 @@ typedef struct hf_cli_args {
   const char *reason;
   const char *format;
   const char *out;
-  int64_t timeout_ms; /* -1: not given */
+  int64_t timeout_ms;    /* -1: not given */
+  int64_t older_than_ms; /* -1: not given */
   hf_cli_number if_seq;
   hf_cli_number seq;
   hf_cli_number at;
   hf_cli_number since;
   hf_cli_number until;
   hf_cli_number limit;
+  hf_cli_number keep_last;
   hf_cli_number peers;
   hf_cli_number seconds;
   int if_absent;
@@ -92,6 +94,7 @@ typedef struct hf_cli_args {
   int all_records;
   int retired;
   int undo;
+  int keep_baselines;
   int dry_run;
   int peer;
   int record;
@@ -147,6 +150,7 @@ extern const hf_cli_command hf_cli_command_import;
 extern const hf_cli_command hf_cli_command_export;
 extern const hf_cli_command hf_cli_command_pack;
 extern const hf_cli_command hf_cli_command_retire;
+extern const hf_cli_command hf_cli_command_gc;
 extern const hf_cli_command hf_cli_command_verify;
 extern const hf_cli_command hf_cli_command_lock;
 extern const hf_cli_command hf_cli_command_locker;

@@ -77,12 +77,18 @@ static int run_export(hf_cli *cli) {
   int status = hf_cli_need_store(cli);
   if (status != HF_CLI_DONE)
     return status;
-  hf_export_options options = {.format = chosen(args->format), .progress = hf_cli_progress};
+  uint64_t dropped = 0;
+  hf_export_options options = {
+      .format = chosen(args->format), .progress = hf_cli_progress, .ret_dropped = &dropped};
   uint64_t count = 0;
   hf_cli_signals_catch();
   if (has_file)
     hf_cli_progress_start(cli);
   status = has_file ? to_file(cli, &options, &count) : to_stdout(cli, &options, &count);
+  if (status == HF_CLI_DONE && dropped > 0)
+    hf_cli_error(cli, cli->store_path,
+                 "note: %" PRIu64 " snapshots are left out: gc has dropped their documents",
+                 dropped);
   if (status != HF_CLI_DONE || !has_file)
     return status;
   if (!args->json) {
@@ -93,6 +99,8 @@ static int run_export(hf_cli *cli) {
   hf_cli_json_begin(&json, cli);
   hf_cli_json_text(&json, "format", args->format);
   hf_cli_json_number(&json, "exported", count);
+  if (dropped > 0)
+    hf_cli_json_number(&json, "dropped", dropped);
   hf_cli_json_text(&json, "out", args->out);
   hf_cli_json_end(&json);
   return HF_CLI_DONE;

@@ -256,6 +256,20 @@ int hf_attempt_to_retire(hf_store *store, uint64_t seq, const hf_line *of, int u
   return HF_OK;
 }
 
+int hf_attempt_to_drop(hf_store *store, uint64_t tile, const uint8_t lines[HF_DROP_BYTES],
+                       uint64_t planned_at, int64_t timeout_ms, hf_attempt *attempt,
+                       hf_error *reterr) {
+  hf_moment now;
+  int status = begin_alone(store, attempt, timeout_ms, &now, reterr);
+  if (status == HF_OK)
+    status = add_times(store, "", &now, attempt, reterr);
+  attempt->line.op = HF_OP_DROP;
+  attempt->line.tile = tile;
+  attempt->planned_at = planned_at;
+  memcpy(attempt->line.lines, lines, HF_DROP_BYTES);
+  return status;
+}
+
 int hf_attempt_to_set_locker(hf_store *store, const char *scheme, const char *mode,
                              int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr) {
   hf_moment now;

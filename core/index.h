@@ -140,6 +140,17 @@ uint64_t hf_index_group_hash(const char *text, size_t bytes);
  * get no index, and are read instead. */
 int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr);
 
+/* Bytes and CRC-32C of a tile. */
+typedef struct hf_index_sum {
+  uint64_t bytes;
+  uint32_t crc;
+} hf_index_sum;
+
+/* Makes those files anew that were made of other tiles than these, the first ones of the store,
+ * with the same records. Builders, readers and others who renew may be at work. HF_OK, HF_EDAMAGED,
+ * HF_EIO, HF_ENOMEM. */
+int hf_index_renew(hf_store *store, const hf_index_sum *sums, uint64_t tiles, hf_error *reterr);
+
 /* Takes index/mark away, then every index, then a mark that a builder may have begun meanwhile over
  * what was still there: hf_index_build makes them anew. */
 int hf_index_forget(int index_fd, hf_error *reterr);

@@ -145,8 +145,8 @@ static void write_filter(const tile_index *index, hf_index_table table,
   hf_index_filter_end(&filter);
 }
 
-static void write_tile_index(const tile_index *index, const hf_index_header *header,
-                             hf_index_writer *out) {
+static int write_tile_index(void *context, const hf_index_header *header, hf_index_writer *out) {
+  const tile_index *index = context;
   char row[HF_INDEX_ROW_BYTES];
   char entry[HF_INDEX_ENTRY_BYTES];
   char tile[HF_INDEX_TILE_BYTES];
@@ -163,12 +163,13 @@ static void write_tile_index(const tile_index *index, const hf_index_header *hea
     }
   for (int i = 0; i < HF_INDEX_TABLES; i++)
     write_filter(index, (hf_index_table)i, header, out);
+  return HF_OK;
 }
 
 /* ---- putting it in place ---- */
 
-static int link_into_place(hf_store *store, const char *staged, unsigned level, uint64_t number,
-                           hf_error *reterr) {
+static int put_in_place(hf_store *store, const char *staged, unsigned level, uint64_t number,
+                        int replace, hf_error *reterr) {
   char folder[HF_INDEX_NAME_BYTES];
   char name[HF_INDEX_NAME_BYTES];
   hf_autofd int fd = -1;
@@ -177,8 +178,9 @@ static int link_into_place(hf_store *store, const char *staged, unsigned level, 
   int status = hf_dir_make(store->index_fd, folder, &fd, NULL, reterr);
   if (status != HF_OK)
     return status;
-  int failed = store->rename_mode
-                   ? hf_sys_rename(store->stage_fd, staged, store->index_fd, name, RENAME_NOREPLACE)
+  int failed = replace || store->rename_mode
+                   ? hf_sys_rename(store->stage_fd, staged, store->index_fd, name,
+                                   replace ? 0 : RENAME_NOREPLACE)
                    : hf_sys_link(store->stage_fd, staged, store->index_fd, name);
   if (failed != 0 && errno != EEXIST)
     return hf_err_sys(reterr, HF_EIO, errno, name, "cannot put the index in place");
@@ -188,9 +190,8 @@ static int link_into_place(hf_store *store, const char *staged, unsigned level, 
   return status == HF_OK ? hf_dir_fsync(store->index_fd, "index", reterr) : status;
 }
 
-/* What is written: one tile's, or sixteen files' (tile NULL). */
-static int write_file(hf_store *store, hf_index_header *header, const tile_index *tile,
-                      hf_index *const *files, hf_error *reterr) {
+int hf_index_write_file(hf_store *store, hf_index_header *header, hf_index_body_fn body,
+                        void *context, int replace, hf_error *reterr) {
   char staged[HF_ID_CHARS + 1];
   char bytes[HF_INDEX_HEADER_BYTES];
   hf_id id;
@@ -207,11 +208,7 @@ static int write_file(hf_store *store, hf_index_header *header, const tile_index
   out->fd = fd;
   out->at = sizeof bytes;
   out->reterr = reterr;
-  hf_index_plan_filters(header);
-  if (tile != NULL)
-    write_tile_index(tile, header, out);
-  else
-    status = hf_index_write_merged(files, header, out);
+  status = body(context, header, out);
   hf_index_write_flush(out);
   if (status == HF_OK)
     status = out->status;
@@ -224,7 +221,7 @@ static int write_file(hf_store *store, hf_index_header *header, const tile_index
   if (hf_sys_close(hf_fd_take(&fd)) != 0 && status == HF_OK)
     status = hf_err_sys(reterr, HF_EIO, errno, "stage", "cannot close the index");
   if (status == HF_OK)
-    status = link_into_place(store, staged, header->level, header->number, reterr);
+    status = put_in_place(store, staged, header->level, header->number, replace, reterr);
   (void)hf_sys_unlink(store->stage_fd, staged, 0);
   return status;
 }
@@ -235,9 +232,11 @@ static int make_from_tile(hf_store *store, uint64_t number, hf_error *reterr) {
   if (index == NULL)
     return hf_err_nomem(reterr);
   int got = index_tile(store, number, index, reterr);
-  if (got == 1)
-    got = write_file(store, &index->header, index, NULL, reterr) == HF_OK ? 1 : reterr->code;
-  return got;
+  if (got != 1)
+    return got;
+  hf_index_plan_filters(&index->header);
+  int status = hf_index_write_file(store, &index->header, write_tile_index, index, 0, reterr);
+  return status == HF_OK ? 1 : status;
 }
 
 static int make(hf_store *store, unsigned level, uint64_t number, hf_error *reterr);
@@ -258,6 +257,11 @@ static int open_parts(hf_store *store, unsigned level, uint64_t number, hf_index
   return 1;
 }
 
+static int write_merged(void *context, const hf_index_header *header, hf_index_writer *out) {
+  hf_index *const *files = context;
+  return hf_index_write_merged(files, header, out);
+}
+
 static int make_merged(hf_store *store, unsigned level, uint64_t number, hf_error *reterr) {
   hf_index *files[HF_INDEX_FAN] = {0};
   hf_index_header header = {
@@ -265,7 +269,9 @@ static int make_merged(hf_store *store, unsigned level, uint64_t number, hf_erro
   int got = open_parts(store, level, number, files, reterr);
   if (got == 1) {
     hf_index_join_headers(files, &header);
-    got = write_file(store, &header, NULL, files, reterr) == HF_OK ? 1 : reterr->code;
+    hf_index_plan_filters(&header);
+    int status = hf_index_write_file(store, &header, write_merged, files, 0, reterr);
+    got = status == HF_OK ? 1 : status;
   }
   for (size_t i = 0; i < HF_INDEX_FAN; i++)
     hf_index_close(files[i]);

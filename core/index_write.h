@@ -36,6 +36,15 @@ void hf_index_filter_begin(hf_index_filter *filter, hf_index_table table, uint64
 void hf_index_filter_add(hf_index_filter *filter, uint64_t hash);
 void hf_index_filter_end(hf_index_filter *filter);
 
+/* A piece of another file. */
+int hf_index_copy(const hf_index *from, uint64_t offset, uint64_t bytes, hf_index_writer *out);
+
+/* Writes a file to stage/, its body by `body`, durably, and puts it in place: by a link that never
+ * replaces, or, with replace, by a rename over the one that stands there. */
+typedef int (*hf_index_body_fn)(void *context, const hf_index_header *header, hf_index_writer *out);
+int hf_index_write_file(hf_store *store, hf_index_header *header, hf_index_body_fn body,
+                        void *context, int replace, hf_error *reterr);
+
 /* Adds up what the sixteen say. */
 void hf_index_join_headers(hf_index *const *files, hf_index_header *header);
 

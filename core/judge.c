@@ -2,11 +2,13 @@
 
 #include <string.h>
 
+#include "dropped.h"
 #include "err.h"
 #include "log.h"
 #include "plant.h"
 #include "retire.h"
 #include "store_locker.h"
+#include "tile.h"
 
 #include "banned.h"
 
@@ -165,7 +167,15 @@ static int judge_key(hf_store *store, hf_attempt *attempt, int *ret_status, hf_e
                              &text, &line, reterr);
   if (got < 0)
     return got;
-  if (got == 1 && is_same(attempt, &line)) {
+  int is_there = got == 1 && is_same(attempt, &line);
+  if (is_there && !HF_PLANTED(DEDUPE_BY_DROPPED)) {
+    uint64_t by = 0; /* what gc has dropped is no answer: the document would be nowhere */
+    int dropped = line.dropped ? 1 : hf_is_dropped(store, seq, HF_VIEW_HELD, &by, reterr);
+    if (dropped < 0)
+      return dropped;
+    is_there = !dropped;
+  }
+  if (is_there) {
     take_saved(attempt, seq, &line);
     *ret_status = HF_OK;
     return 0;
@@ -187,6 +197,51 @@ static int judge_retire(hf_store *store, hf_attempt *attempt, int *ret_status, h
     return 1;
   attempt->saved.seq = by;
   *ret_status = HF_OK;
+  return 0;
+}
+
+/* What a gc was planned by must still be so: an op that it does not know by heart, or one that
+ * shows a snapshot again, may keep a document that is to be dropped. 1, 0 or negative. */
+static int plan_holds(hf_store *store, const hf_attempt *attempt, hf_error *reterr) {
+  for (uint64_t seq = attempt->planned_at + 1; seq <= store->view.head; seq++) {
+    hf_row row;
+    int status = hf_view_row(&store->view, seq, &row, reterr);
+    if (status != HF_OK)
+      return status;
+    switch ((hf_op)row.op) {
+    case HF_OP_SAVE:
+    case HF_OP_END:
+    case HF_OP_MODE:
+    case HF_OP_DROP:
+    case HF_OP_LOST:
+      continue;
+    case HF_OP_RETIRE:
+    case HF_OP_UNKNOWN:
+      break;
+    }
+    return 0;
+  }
+  return 1;
+}
+
+static int judge_drop(hf_store *store, const hf_attempt *attempt, int *ret_status,
+                      hf_error *reterr) {
+  hf_drops drops;
+  int is_new = 0;
+  int status = hf_drops_of(store, attempt->line.tile, HF_VIEW_HELD, &drops, reterr);
+  if (status != HF_OK)
+    return status;
+  for (size_t i = 0; i < HF_TILE_RECORDS; i++)
+    is_new |= hf_drop_has(attempt->line.lines, i) && drops.by[i] == 0;
+  *ret_status = HF_OK;
+  if (!is_new)
+    return 0;
+  int holds = HF_PLANTED(GC_PLAN_UNJUDGED) ? 1 : plan_holds(store, attempt, reterr);
+  if (holds != 0)
+    return holds;
+  *ret_status = hf_err(reterr, HF_ECONFLICT, NULL,
+                       "what is to be kept has changed since gc looked; nothing more was dropped, "
+                       "run it again");
   return 0;
 }
 
@@ -238,6 +293,8 @@ int hf_judge(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *re
   }
   if (attempt->line.op == HF_OP_MODE)
     return judge_mode(store, attempt, ret_status);
+  if (attempt->line.op == HF_OP_DROP)
+    return judge_drop(store, attempt, ret_status, reterr);
   if (attempt->line.op == HF_OP_RETIRE)
     return judge_retire(store, attempt, ret_status, reterr);
   return judge_key(store, attempt, ret_status, reterr);

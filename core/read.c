@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "blob.h"
+#include "dropped.h"
 #include "err.h"
 #include "log.h"
 #include "plant.h"
@@ -76,12 +77,43 @@ int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, h
   return status;
 }
 
+/* What became of it. */
+static int say_dropped(hf_store *store, uint64_t seq, uint64_t by, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_line line;
+  hf_row row;
+  if (by == 0)
+    return hf_err(reterr, HF_EDAMAGED, store->path,
+                  "the document of seq %llu is gone, and no record says that gc dropped it; run "
+                  "holdfast verify",
+                  (unsigned long long)seq);
+  int status = hf_read_line(store, by, &row, &text, &line, reterr);
+  if (status != HF_OK)
+    return status;
+  return hf_err(reterr, HF_EDROPPED, store->path,
+                "the document of seq %llu was dropped by gc at %.*s (seq %llu says so); holdfast "
+                "list --since %llu --until %llu --all-revisions shows what is left of it",
+                (unsigned long long)seq, (int)line.at.bytes,
+                line.at.text != NULL ? line.at.text : "", (unsigned long long)by,
+                (unsigned long long)seq, (unsigned long long)seq);
+}
+
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
                  const hf_line *line, hf_read_document wanted, hf_record **ret_record,
                  hf_error *reterr) {
   hf_autobuf blob = {0};
   int with_document = wanted != HF_READ_ENVELOPE;
   uint64_t by = 0;
+  uint64_t dropped_by = 0;
+  int dropped = 0;
+  if (line->op == HF_OP_SAVE)
+    dropped = hf_is_dropped(store, seq, 0, &dropped_by, reterr);
+  if (dropped < 0)
+    return dropped;
+  dropped |= line->dropped;
+  if (dropped && wanted == HF_READ_DOCUMENT)
+    return say_dropped(store, seq, dropped_by, reterr);
+  with_document &= !dropped;
   const char *doc = line->doc.text;
   size_t doc_bytes = line->doc.bytes;
   if (with_document && line->blob) {
@@ -106,6 +138,7 @@ int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, 
   if (status == HF_OK) {
     (*ret_record)->is_current = is_current;
     (*ret_record)->retired = retired == 1 ? by : 0;
+    (*ret_record)->dropped = dropped_by;
   }
   return status;
 }

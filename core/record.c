@@ -92,6 +92,12 @@ static void add_crc(hf_buf *out, uint32_t crc) {
   ADD_LITERAL(out, "\"}");
 }
 
+int hf_line_add_crc(hf_buf *out, size_t start) {
+  if (out->failed == 0)
+    add_crc(out, hf_crc32c(0, out->data + start, out->used - start));
+  return out->failed != 0 ? HF_ENOMEM : HF_OK;
+}
+
 int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
   size_t start = out->used;
   ADD_LITERAL(out, "{\"v\":1,\"op\":\"");
@@ -129,9 +135,7 @@ int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
   if (line->blob)
     ADD_LITERAL(out, ",\"blob\":true");
   ADD_PIECE(out, ",\"doc\":", line->doc);
-  if (out->failed == 0)
-    add_crc(out, hf_crc32c(0, out->data + start, out->used - start));
-  if (out->failed != 0)
+  if (hf_line_add_crc(out, start) != HF_OK)
     return hf_err_nomem(reterr);
   if (out->used - start > HF_LINE_BYTES_MAX)
     return hf_err(reterr, HF_EINTERNAL, NULL, "a record of %zu bytes is longer than any can be",

@@ -68,6 +68,9 @@ typedef struct hf_line {
 /* Appends the line (without newline) of `line` to out; pieces are copied as they are. */
 int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr);
 
+/* Ends the line that begins at `start` of out: ,"crc":"…"}. 0 or HF_ENOMEM. */
+int hf_line_add_crc(hf_buf *out, size_t start);
+
 /* Checks the CRC and takes the line apart; the pieces point into text. HF_EDAMAGED with what is
  * wrong (place: ""), else HF_OK. A line of an unknown version or op with a right CRC is HF_OK with
  * HF_OP_UNKNOWN. */

@@ -184,15 +184,19 @@ int hf_verify_record(hf_verify_work *work, uint64_t seq, const char *path, const
   case HF_OP_MODE:
     take_mode(work, seq, path, &line);
     return check_envelope(work, seq, path, text, bytes, &line, reterr);
+  case HF_OP_DROP:
+    status = hf_seqs_add(&work->drop_tiles, line.tile, reterr);
+    return status != HF_OK ? status : check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_END:
   case HF_OP_RETIRE:
-  case HF_OP_DROP:
     return check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_SAVE:
     break;
   }
   work->report->snapshots++;
   status = check_envelope(work, seq, path, text, bytes, &line, reterr);
+  if (status == HF_OK && line.dropped)
+    return hf_seqs_add(&work->taken, seq, reterr);
   if (status == HF_OK && line.blob)
     status = hf_verify_blob(work, seq, &line, reterr);
   else if (status == HF_OK && work->options->deep)

@@ -16,7 +16,8 @@ LEGACY = os.path.join(TREE, "tests", "data", "legacy")
 TIMEOUT_S = 170
 OTHER_UID = 65534
 COMMANDS = (
-    "init save get prev head list history resolve import export pack retire verify lock locker doctor bench version help"
+    "init save get prev head list history resolve import export pack retire gc verify "
+    "lock locker doctor bench version help"
 ).split()
 
 DONE, FAILED, USAGE, NOT_FOUND, CONFLICT, LOCK, UNSURE = range(7)

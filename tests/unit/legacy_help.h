@@ -221,7 +221,7 @@ static inline int help_take(void *context, const char *bytes, size_t count) {
 }
 
 static inline uint64_t help_export(hf_store *store, hf_export_format format, hf_buf *out) {
-  hf_export_options options = {format, NULL, NULL};
+  hf_export_options options = {format, NULL, NULL, NULL};
   hf_error error = HF_ERROR_INIT;
   uint64_t count = 0;
   int status = hf_export(store, &options, help_take, out, &count, &error);

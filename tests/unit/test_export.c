@@ -376,7 +376,7 @@ START_TEST(what_fails_is_told) {
   uint64_t count = 99;
   int calls = 0;
   hf_store *store = nasty_store();
-  hf_export_options options = {(hf_export_format)_i, NULL, NULL};
+  hf_export_options options = {(hf_export_format)_i, NULL, NULL, NULL};
   ck_assert_int_eq(hf_export(store, &options, refuse, NULL, &count, &error), HF_EIO);
   ck_assert_int_eq(error.sys_errno, ENOSPC);
   options.progress = cancel;
