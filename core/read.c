@@ -93,8 +93,8 @@ static int say_dropped(hf_store *store, uint64_t seq, uint64_t by, hf_error *ret
   return hf_err(reterr, HF_EDROPPED, store->path,
                 "the document of seq %llu was dropped by gc at %.*s (seq %llu says so); holdfast "
                 "list --since %llu --until %llu --all-revisions shows what is left of it",
-                (unsigned long long)seq, (int)line.at.bytes,
-                line.at.text != NULL ? line.at.text : "", (unsigned long long)by,
+                (unsigned long long)seq, line.at.bytes > 2 ? (int)line.at.bytes - 2 : 0,
+                line.at.bytes > 2 ? line.at.text + 1 : "", (unsigned long long)by,
                 (unsigned long long)seq, (unsigned long long)seq);
 }
 

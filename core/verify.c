@@ -20,7 +20,7 @@ static void work_free(hf_verify_work *work) {
   hf_seqs_free(&work->names);
   hf_seqs_free(&work->tiles);
   hf_seqs_free(&work->taken);
-  hf_seqs_free(&work->drop_tiles);
+  free(work->droppings);
   free(work->gone);
   free(work->ids);
   free(work->path);

@@ -24,9 +24,56 @@ int hf_verify_drop_gone(hf_verify_work *work, uint64_t seq, const hf_line *line,
   return HF_OK;
 }
 
-/* 1, 0, or negative: cannot be told. store NULL: it could not be opened. */
-static int says_so(hf_store *store, uint64_t seq) {
+int hf_verify_drop_add(hf_verify_work *work, const hf_line *line, hf_error *reterr) {
+  hf_dropping *all = realloc(work->droppings, (work->droppings_count + 1) * sizeof *all);
+  if (all == NULL)
+    return hf_err_nomem(reterr);
+  work->droppings = all;
+  all[work->droppings_count].tile = line->tile;
+  memcpy(all[work->droppings_count++].lines, line->lines, HF_DROP_BYTES);
+  return HF_OK;
+}
+
+static int by_tile(const void *a, const void *b) {
+  const hf_dropping *x = a;
+  const hf_dropping *y = b;
+  return (x->tile > y->tile) - (x->tile < y->tile);
+}
+
+/* The first one about the tile; droppings_count: none. */
+static size_t find(const hf_verify_work *work, uint64_t tile) {
+  size_t low = 0;
+  size_t high = work->droppings_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (work->droppings[middle].tile < tile)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < work->droppings_count && work->droppings[low].tile == tile ? low
+                                                                          : work->droppings_count;
+}
+
+int hf_verify_drops_of(const hf_verify_work *work, uint64_t tile) {
+  return find(work, tile) < work->droppings_count;
+}
+
+static int is_dropped(const hf_verify_work *work, uint64_t seq) {
+  uint64_t tile = hf_tile_of(seq);
+  for (size_t i = find(work, tile); i < work->droppings_count && work->droppings[i].tile == tile;
+       i++)
+    if (hf_drop_has(work->droppings[i].lines, (size_t)((seq - 1) % HF_TILE_RECORDS)))
+      return 1;
+  return 0;
+}
+
+/* 1, 0, or negative: cannot be told. The walk has met the record, beyond the mark, too; or a gc has
+ * committed it since. store NULL: it could not be opened. */
+static int says_so(const hf_verify_work *work, hf_store *store, uint64_t seq) {
   uint64_t by = 0;
+  if (is_dropped(work, seq))
+    return 1;
   return store == NULL ? HF_EIO : hf_is_dropped(store, seq, 0, &by, NULL);
 }
 
@@ -34,7 +81,7 @@ static void say_taken(hf_verify_work *work, hf_store *store) {
   uint64_t count = 0;
   uint64_t first = 0;
   for (size_t i = 0; i < work->taken.count; i++)
-    if (says_so(store, work->taken.at[i]) == 0 && count++ == 0)
+    if (says_so(work, store, work->taken.at[i]) == 0 && count++ == 0)
       first = work->taken.at[i];
   if (count > 0)
     hf_verify_say(
@@ -53,7 +100,7 @@ static void say_gone(hf_verify_work *work, hf_store *store) {
     uint64_t seq = work->gone[i].seq;
     hf_blob_name(work->gone[i].sha256, name);
     (void)snprintf(path, sizeof path, "blob/%s", name);
-    if (says_so(store, seq) == 1)
+    if (says_so(work, store, seq) == 1)
       continue; /* and its tile is not written anew: told below */
     hf_verify_say(work, HF_SAY_DAMAGE, "blob-gone", seq, path,
                   "the document is gone; a repair cannot make it anew: put the file back from a "
@@ -63,26 +110,23 @@ static void say_gone(hf_verify_work *work, hf_store *store) {
 }
 
 /* Tiles that hold documents which their records drop. */
-static void say_left(hf_verify_work *work, hf_store *store) {
+static void say_left(hf_verify_work *work) {
   uint64_t documents = 0;
+  uint64_t tile = 0;
   char name[HF_TILE_NAME_BYTES];
   char path[HF_TILE_NAME_BYTES + 8] = "tile";
-  for (size_t i = 0; i < work->drop_tiles.count; i++) {
-    uint64_t tile = work->drop_tiles.at[i];
-    hf_drops drops;
-    if ((i > 0 && work->drop_tiles.at[i - 1] == tile) || tile >= work->tiles_count ||
-        hf_drops_of(store, tile, 0, &drops, NULL) != HF_OK)
-      continue;
-    for (size_t k = 0; k < HF_TILE_RECORDS; k++) {
-      uint64_t seq = tile * HF_TILE_RECORDS + 1 + k;
-      if (drops.by[k] == 0 || hf_seqs_has(&work->taken, seq))
+  for (size_t i = 0; i < work->droppings_count; i++) {
+    const hf_dropping *one = &work->droppings[i];
+    for (size_t k = 0; k < HF_TILE_RECORDS && one->tile < work->tiles_count; k++) {
+      uint64_t seq = one->tile * HF_TILE_RECORDS + 1 + k;
+      if (!hf_drop_has(one->lines, k) || hf_seqs_has(&work->taken, seq))
         continue;
-      if (documents++ > 0)
-        continue;
-      hf_tile_name(tile, name);
-      (void)snprintf(path, sizeof path, "tile/%s", name);
+      if (documents++ == 0)
+        tile = one->tile;
     }
   }
+  hf_tile_name(tile, name);
+  (void)snprintf(path, sizeof path, "tile/%s", name);
   if (documents > 0)
     hf_verify_say(work, HF_SAY_REMARK, "leftover", 0, path,
                   "%llu documents that gc has dropped stand here or in later tiles still: it is at "
@@ -92,10 +136,11 @@ static void say_left(hf_verify_work *work, hf_store *store) {
 
 int hf_verify_drops(hf_verify_work *work, hf_error *reterr) {
   hf_store *store = NULL;
-  if (work->taken.count == 0 && work->gone_count == 0 && work->drop_tiles.count == 0)
+  if (work->taken.count == 0 && work->gone_count == 0 && work->droppings_count == 0)
     return HF_OK;
   hf_seqs_sort(&work->taken);
-  hf_seqs_sort(&work->drop_tiles);
+  if (work->droppings_count > 0)
+    qsort(work->droppings, work->droppings_count, sizeof *work->droppings, by_tile);
   int status = hf_open(work->path, NULL, &store, NULL);
   if (status == HF_OK) {
     /* nothing is made durable, and no name is probed: a verify changes nothing */
@@ -109,8 +154,7 @@ int hf_verify_drops(hf_verify_work *work, hf_error *reterr) {
     return hf_err_nomem(reterr);
   say_taken(work, store);
   say_gone(work, store);
-  if (store != NULL)
-    say_left(work, store);
+  say_left(work);
   hf_close(&store);
   return HF_OK;
 }

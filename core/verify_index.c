@@ -19,7 +19,7 @@ enum { INDEX_TRIES_MAX = 8 };
 static int is_of_older_tile(const hf_verify_work *work, const hf_index *index, uint64_t tile,
                             const hf_buf *text) {
   hf_lines lines;
-  int dropped = hf_seqs_has(&work->drop_tiles, tile); /* sorted by then */
+  int dropped = hf_verify_drops_of(work, tile);
   hf_lines_split(text->data, text->used, HF_TILE_RECORDS, &lines);
   for (size_t i = 0; i < HF_TILE_RECORDS; i++) {
     hf_line line;

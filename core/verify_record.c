@@ -185,7 +185,7 @@ int hf_verify_record(hf_verify_work *work, uint64_t seq, const char *path, const
     take_mode(work, seq, path, &line);
     return check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_DROP:
-    status = hf_seqs_add(&work->drop_tiles, line.tile, reterr);
+    status = hf_verify_drop_add(work, &line, reterr);
     return status != HF_OK ? status : check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_END:
   case HF_OP_RETIRE:

@@ -69,6 +69,12 @@ TESTS = {
     "INDEX_FORGET_ONCE": ["fault_index", "--case", "forgotten"],
     "INDEX_MARK_BLIND": ["fault_index", "--case", "forgotten"],
     "INDEX_NOT_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
+    "GC_NO_RECORD": ["fault_gc", "--case", "told"],
+    "GC_PLAN_UNJUDGED": ["fault_gc", "--case", "judged"],
+    "GC_BLOB_NOT_PUT_BACK": ["fault_gc", "--case", "blob"],
+    "GC_TILE_NOT_DURABLE": ["fault_powerloss", "--mode", "local-gc"],
+    "DEDUPE_BY_DROPPED": ["fault_gc", "--case", "dedupe"],
+    "TRUST_OFFSET": ["fault_gc", "--case", "moved"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
 # Without a hook at the right instant these must be caught, too: by the storm, by a writer that is stopped.
