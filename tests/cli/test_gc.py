@@ -4,11 +4,12 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
 
-from support import DONE, FAILED, NOT_FOUND, USAGE, Case, as_other_user, main
+from support import DONE, FAILED, HOLDFAST, NOT_FOUND, TREE, USAGE, Case, as_other_user, main
 
 TILE = 256
 BIG = 100000
@@ -210,6 +211,35 @@ class Killed(Gc):
         self.assertEqual(sorted(runs), sorted(f"r{i}" for i in range(count)))
         for i in range(count - 3 * keep, count):
             self.assertEqual(with_docs[f"r{i}"]["doc"], self.doc(i))
+
+
+class Page(Case):
+    """What the page for users shows is run as it stands there."""
+
+    make_store = False
+
+    def test_its_examples(self):
+        for name in ("parts/keep.md", "ASKING.md"):
+            path = os.path.join(TREE, "docs", name)
+            if os.path.exists(path):
+                with open(path, encoding="utf-8") as page:
+                    text = page.read()
+                if "## Keeping it small\n" in text:
+                    break
+        section = text.split("## Keeping it small\n")[1].split("\n## ")[0]
+        script = "\n".join(re.findall(r"(?s)```sh\n(.*?)```", section))
+        self.assertEqual(script.count("holdfast "), 9)
+        script = script.replace("holdfast init", "holdfast init --locker flock --force")
+        tools = self.path("bin")
+        os.mkdir(tools)
+        os.symlink(HOLDFAST, os.path.join(tools, "holdfast"))
+        ran = subprocess.run(
+            ["bash", "-ec", script], cwd=self.folder, env={**self.env, "PATH": f"{tools}:{os.environ['PATH']}"},
+            capture_output=True, timeout=120, check=False,
+        )
+        self.assertEqual(ran.returncode, DONE, ran)
+        self.assertIn('{"auc":0.71}\n', ran.stdout.decode())
+        self.assertIn("documents would be dropped: 0", ran.stdout.decode())
 
 
 class KilledPublish(Killed):
