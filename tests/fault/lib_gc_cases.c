@@ -184,7 +184,7 @@ static void slept(void) {
   hf_error error = HF_ERROR_INIT;
   gc_make_store("none", "publish");
   hf_store *store = fill(2 * HF_TILE_RECORDS);
-  pid_t pid = start_sleeper("gc-staged:1", "100");
+  pid_t pid = start_sleeper("gc-staged:1", HF_TILE_RECORDS > 100 ? "64" : "1");
   gc_must_collect(store, 1, &report);
   FAULT_CHECK(report.documents > 0, "nothing was dropped");
   wake(pid);
