@@ -72,7 +72,7 @@ class WrongUse(Case):
     def test_unknown_command(self):
         self.run_bad(USAGE, "lsit", says=["lsit", "list", "see holdfast help"])
         self.run_bad(USAGE, "frobnicate", says=["frobnicate", "see holdfast help"])
-        for later in "diff baseline stats gc watch".split():
+        for later in "diff baseline stats watch".split():
             self.run_bad(USAGE, later, says="unknown command")
 
     def test_unknown_option(self):

@@ -100,7 +100,7 @@ static void go_on(const power_run *run, size_t position, hf_store *store) {
   hf_error error = HF_ERROR_INIT;
   uint64_t head = 0;
   if (run->mode->gc && position >= run->gc_begun) {
-    hf_gc_options options = {.keep_last = 1, .timeout_ms = -1};
+    hf_gc_options options = {.keep_last = 8, .timeout_ms = -1}; /* finishes; drops nothing new */
     fault_must(hf_gc(store, &options, NULL, &error), &error, "hf_gc after the power loss");
   }
   for (size_t i = 0; i < run->promises_count; i++) {
