@@ -82,6 +82,7 @@ typedef struct hf_cli_args {
   const char *locker;
   const char *mode;
   const char *pointer;
+  const char *reason;
   const char *format;
   const char *out;
   const char *title;
@@ -95,19 +96,20 @@ typedef struct hf_cli_args {
   int64_t timeout_ms; /* -1: not given */
   const char *metric;
   const char *goal;
-  const char *reason;
   const char *tolerance;
   hf_cli_number min_runs;
   const char *exec;
   const char *state;
   int64_t every_ms; /* 0: not given */
   hf_cli_number count;
+  int64_t older_than_ms; /* -1: not given */
   hf_cli_number if_seq;
   hf_cli_number seq;
   hf_cli_number at;
   hf_cli_number since;
   hf_cli_number until;
   hf_cli_number limit;
+  hf_cli_number keep_last;
   hf_cli_number peers;
   hf_cli_number seconds;
   int if_absent;
@@ -117,6 +119,9 @@ typedef struct hf_cli_args {
   int all_revisions;
   int all_records;
   int stop_on_failure;
+  int retired;
+  int undo;
+  int keep_baselines;
   int dry_run;
   int peer;
   int record;
@@ -181,6 +186,8 @@ extern const hf_cli_command hf_cli_command_import;
 extern const hf_cli_command hf_cli_command_export;
 extern const hf_cli_command hf_cli_command_report;
 extern const hf_cli_command hf_cli_command_pack;
+extern const hf_cli_command hf_cli_command_retire;
+extern const hf_cli_command hf_cli_command_gc;
 extern const hf_cli_command hf_cli_command_verify;
 extern const hf_cli_command hf_cli_command_lock;
 extern const hf_cli_command hf_cli_command_locker;

@@ -113,7 +113,10 @@ static int other_cell(const char *name, hf_cli_cells how, const hf_record *recor
   else if (strcmp(name, "group") == 0 && record->group != NULL)
     *ret_cell = hf_cli_group_text(record->group);
   else if (strcmp(name, "current") == 0)
-    *ret_cell = strdup(strcmp(record->op, "save") != 0 ? "" : record->is_current ? "yes" : "no");
+    *ret_cell = strdup(strcmp(record->op, "save") != 0 ? ""
+                       : record->retired > 0           ? "retired"
+                       : record->is_current            ? "yes"
+                                                       : "no");
   else
     return 0;
   return 1;

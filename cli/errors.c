@@ -18,6 +18,7 @@ int hf_cli_exit_status(int status) {
   case HF_ECONFIG:
     return HF_CLI_USAGE;
   case HF_ENOTFOUND:
+  case HF_EDROPPED:
     return HF_CLI_NOT_FOUND;
   case HF_ECONFLICT:
   case HF_EENDED:

@@ -99,8 +99,10 @@ static int chosen_snapshots(hf_cli *cli, hf_cli_export_job *job) {
 static int by_library(hf_cli_export_job *job, hf_write_fn write, void *write_context) {
   hf_cli *cli = job->cli;
   hf_error err = HF_ERROR_INIT;
-  hf_export_options options = {
-      .format = chosen_format(cli->args.format), .progress = hf_cli_progress, .list = &job->list};
+  hf_export_options options = {.format = chosen_format(cli->args.format),
+                               .progress = hf_cli_progress,
+                               .list = &job->list,
+                               .ret_dropped = &job->left_out};
   int rc = hf_export(cli->store, &options, write, write_context, &job->count, &err);
   if (rc == HF_OK)
     return HF_CLI_DONE;
@@ -151,6 +153,10 @@ static int write_all(hf_cli_export_job *job, export_kind kind, hf_cli_outfile *f
   if (status == HF_CLI_DONE && job->dropped > 0)
     hf_cli_warning(job->cli, NULL,
                    "%" PRIu64 " snapshots have no document any more: theirs is null", job->dropped);
+  if (status == HF_CLI_DONE && job->left_out > 0)
+    hf_cli_error(job->cli, job->cli->store_path,
+                 "note: %" PRIu64 " snapshots are left out: gc has dropped their documents",
+                 job->left_out);
   if (status == HF_CLI_DONE && job->damaged > 0)
     status = tell_damage(job, kind != EXPORT_BY_LIBRARY);
   return status;
@@ -239,6 +245,8 @@ static int run_export(hf_cli *cli) {
   hf_cli_json_text(&json, "format", args->format);
   hf_cli_json_number(&json, "exported", job.count);
   hf_cli_json_number(&json, "at", job.at);
+  if (job.left_out > 0)
+    hf_cli_json_number(&json, "dropped", job.left_out);
   hf_cli_json_text(&json, "out", args->out);
   hf_cli_json_end(&json);
   return HF_CLI_DONE;

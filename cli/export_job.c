@@ -41,6 +41,7 @@ int hf_cli_export_walk(hf_cli_export_job *job, const char *what, hf_cli_export_f
     return HF_CLI_DONE;
   list.until = job->at;
   list.all_revisions = 1;
+  list.retired = 1;
   list.with_documents = 1;
   if (hf_list(job->cli->store, &list, &cursor, &err) != HF_OK)
     return hf_cli_library_error(job->cli, NULL, &err);

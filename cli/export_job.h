@@ -14,6 +14,7 @@ typedef struct hf_cli_export_job {
   uint64_t at;          /* the same; 0: of an empty store */
   uint64_t count;       /* rows that were written */
   uint64_t dropped;     /* of them, those whose documents are gone */
+  uint64_t left_out;    /* by the library, for their documents are gone */
   uint64_t damaged;     /* records that were left out */
   hf_error first_damage;
 } hf_cli_export_job;

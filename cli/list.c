@@ -23,6 +23,7 @@ static const hf_cli_option list_options[] = {
     HF_CLI_OPT_FLAG("all-revisions", all_revisions, "older revisions too"),
     HF_CLI_OPT_FLAG("all-records", all_records,
                     "the records that are no snapshots too, each with its op, and older revisions"),
+    HF_CLI_OPT_FLAG("retired", retired, "retired snapshots too, each marked as such"),
     HF_CLI_OPT_CHOICE("format", format, "table|jsonl|csv", "table is the default"),
 };
 
@@ -44,6 +45,7 @@ static int run_list(hf_cli *cli) {
       .reverse = args->reverse,
       .all_revisions = args->all_revisions,
       .all_records = args->all_records,
+      .retired = args->retired,
   };
   hf_expr *where = NULL;
   hf_cli_layout layout = {0};
@@ -51,8 +53,8 @@ static int run_list(hf_cli *cli) {
   if (status == HF_CLI_DONE)
     status = hf_cli_filters(cli, &options, &where);
   if (status == HF_CLI_DONE)
-    status = hf_cli_layout_begin(cli, args->all_records, args->all_revisions || args->all_records,
-                                 &layout);
+    status = hf_cli_layout_begin(
+        cli, args->all_records, args->all_revisions || args->all_records || args->retired, &layout);
   if (status == HF_CLI_DONE)
     status = hf_cli_need_store(cli);
   if (status == HF_CLI_DONE)
@@ -67,18 +69,21 @@ const hf_cli_command hf_cli_command_list = {
     .synopsis =
         "list [--run-id R] [--stage S] [--group G] [--dim N=V]... " HF_CLI_FILTERS_SYNOPSIS " "
         "[--since N] [--until N] [--columns A,B,...] [--sort COLUMN[:desc]] [--limit K] "
-        "[--reverse] [--all-revisions] [--all-records] [--format table|jsonl|csv]",
+        "[--reverse] [--all-revisions] [--all-records] [--retired] [--format table|jsonl|csv]",
     .summary = "list snapshots",
     .details =
         "Lists snapshots in the order of their seq, without their documents: the current revision "
-        "of each key, unless older ones are asked for. A list may skip a seq (an older revision, a "
+        "of each key that is not retired, unless others are asked for. A list may skip a seq (an "
+        "older revision, a "
         "record that is no snapshot); the log has no gap. A record that cannot be read is told on "
         "stderr, the list goes on, and the exit status is 1.\n"
         "\n"
         "The table shows the beginning of long groups, and control characters as escapes; on a "
         "terminal it fits the width. jsonl (or --json) and csv (RFC 4180) show everything as it "
         "is: seq, op, id, run_id, stage, dims, group, ts, at, host, pid, sha256, size, current; "
-        "jsonl also legacy_seq and legacy_clock, for imported snapshots. --columns chooses: these "
+        "jsonl also legacy_seq and legacy_clock, for imported snapshots; retired, the seq of the "
+        "record that hides it; and dropped, that of the one by which gc dropped its document. "
+        "--columns chooses: these "
         "members, time, dims.NAME, and JSON Pointers (RFC 6901) into the document, separated by "
         "commas. Numbers are shown as they were written. What is absent is empty; in jsonl it is "
         "null.\n"

@@ -81,7 +81,7 @@ static int run(hf_cli *cli, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  hf_cli cli = {.args = {.timeout_ms = -1}};
+  hf_cli cli = {.args = {.timeout_ms = -1, .older_than_ms = -1}};
   guard_standard_descriptors();
   (void)signal(SIGPIPE,
                SIG_IGN); /* a reader that went away is an error that is told, as a full disk is */

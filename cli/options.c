@@ -50,7 +50,7 @@ int hf_cli_parse_duration(const char *text, int64_t *ret_ms) {
   static const struct {
     const char *unit;
     uint64_t ms;
-  } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+  } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
   char digits[20];
   size_t count = strspn(text, "0123456789");
   uint64_t value;
@@ -139,7 +139,7 @@ static int set_option(hf_cli *cli, const hf_cli_option *option, char *value) {
     return HF_CLI_DONE;
   case HF_CLI_DURATION:
     if (hf_cli_parse_duration(value, member) != 0)
-      return hf_cli_usage(cli, place, "wants a duration like 500ms, 30s or 5m, not \"%.80s\"",
+      return hf_cli_usage(cli, place, "wants a duration like 500ms, 30s, 5m or 90d, not \"%.80s\"",
                           value);
     return HF_CLI_DONE;
   case HF_CLI_DIM:

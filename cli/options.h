@@ -36,7 +36,7 @@ int hf_cli_read_globals(hf_cli *cli, int argc, char **argv, int *ret_next);
  * operands (argv is reordered). Answers an exit status. */
 int hf_cli_read_options(hf_cli *cli, int argc, char **argv);
 
-/* "500ms", "30s", "5m", "2h". 0 or -1. */
+/* "500ms", "30s", "5m", "2h", "90d". 0 or -1. */
 int hf_cli_parse_duration(const char *text, int64_t *ret_ms);
 
 /* Digits only, at most UINT64_MAX. 0 or -1. */

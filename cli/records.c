@@ -29,7 +29,7 @@ static const char *usual_columns(hf_cli_cells how, int with_op, int with_current
   switch (how) {
   case HF_CLI_CELLS_JSONL:
     return "seq,op,id,run_id,stage,dims,group,ts,at,host,pid,sha256,size,current,legacy_seq,"
-           "legacy_clock";
+           "legacy_clock,retired,dropped";
   case HF_CLI_CELLS_CSV:
     return "seq,op,id,run_id,stage,dims,group,ts,at,host,pid,sha256,size,current";
   case HF_CLI_CELLS_TABLE:

@@ -232,6 +232,43 @@ int hf_attempt_to_end(hf_store *store, const hf_id *ends, const char *reason, in
   return HF_OK;
 }
 
+int hf_attempt_to_retire(hf_store *store, uint64_t seq, const hf_line *of, int undo,
+                         const char *reason, int64_t timeout_ms, hf_attempt *attempt,
+                         hf_error *reterr) {
+  hf_moment now;
+  int status = begin_alone(store, attempt, timeout_ms, &now, reterr);
+  if (status == HF_OK)
+    status = add_times(store, "", &now, attempt, reterr);
+  if (status == HF_OK && reason != NULL)
+    status = hf_key_reason_text(reason, &attempt->doc, reterr);
+  if (status != HF_OK)
+    return status;
+  attempt->line.op = HF_OP_RETIRE;
+  attempt->line.of = seq;
+  attempt->line.undo = undo;
+  attempt->line.run = of->run;
+  attempt->line.stage = of->stage;
+  attempt->line.dims = of->dims;
+  attempt->line.group = of->group;
+  if (reason != NULL)
+    attempt->line.reason = hf_piece_of(&attempt->doc);
+  return HF_OK;
+}
+
+int hf_attempt_to_drop(hf_store *store, uint64_t tile, const uint8_t lines[HF_DROP_BYTES],
+                       uint64_t planned_at, int64_t timeout_ms, hf_attempt *attempt,
+                       hf_error *reterr) {
+  hf_moment now;
+  int status = begin_alone(store, attempt, timeout_ms, &now, reterr);
+  if (status == HF_OK)
+    status = add_times(store, "", &now, attempt, reterr);
+  attempt->line.op = HF_OP_DROP;
+  attempt->line.tile = tile;
+  attempt->planned_at = planned_at;
+  memcpy(attempt->line.lines, lines, HF_DROP_BYTES);
+  return status;
+}
+
 int hf_attempt_to_set_locker(hf_store *store, const char *scheme, const char *mode,
                              int64_t timeout_ms, hf_attempt *attempt, hf_error *reterr) {
   hf_moment now;

@@ -26,6 +26,7 @@ typedef struct hf_attempt {
   uint64_t id_after; /* records up to this one were there before the id was made; 0: not known */
   hf_condition condition;
   uint64_t if_seq;
+  uint64_t planned_at; /* HF_OP_DROP: the head by which it was planned */
   int64_t deadline_ms;
 
   int without_lock; /* HF_OP_MODE: the present locker cannot be had, and is not asked */
@@ -87,6 +88,17 @@ int hf_attempt_to_set_locker(struct hf_store *store, const char *scheme, const c
 int hf_attempt_to_choose(struct hf_store *store, const hf_keytext *key, struct hf_choice *choice,
                          hf_piece reason, const char *id, int64_t timeout_ms, hf_attempt *attempt,
                          hf_error *reterr);
+
+/* An attempt that hides a snapshot, or (undo) shows it again: op "retire". of: the snapshot's line,
+ * which lives on; reason NULL: none. */
+int hf_attempt_to_retire(struct hf_store *store, uint64_t seq, const hf_line *of, int undo,
+                         const char *reason, int64_t timeout_ms, hf_attempt *attempt,
+                         hf_error *reterr);
+
+/* An attempt that drops documents of a tile, planned when the head was planned_at: op "drop". */
+int hf_attempt_to_drop(struct hf_store *store, uint64_t tile, const uint8_t lines[HF_DROP_BYTES],
+                       uint64_t planned_at, int64_t timeout_ms, hf_attempt *attempt,
+                       hf_error *reterr);
 
 /* Says how it ended. The first word counts: later calls do nothing. */
 void hf_attempt_decide(hf_attempt *attempt, int status, const hf_error *error);

@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "dropped.h"
 #include "err.h"
 #include "log.h"
 #include "plant.h"
+#include "retire.h"
 
 #include "banned.h"
 
@@ -285,8 +287,32 @@ static int set_by(judging *j, hf_buf *metric, hf_goal *ret_goal, hf_json *ret_va
   return hf_json_add_string(metric, pointer, strlen(pointer)) == 0 ? 1 : hf_err_nomem(reterr);
 }
 
+/* Is the snapshot hidden, or without its document? 1: *ret_status says so; 0 or negative. */
+static int is_gone(judging *j, int *ret_status, hf_error *reterr) {
+  uint64_t by = 0;
+  unsigned long long seq = j->choice->snapshot_seq;
+  int got = hf_is_dropped(j->store, seq, j->view_held, &by, reterr);
+  if (got == 1)
+    *ret_status = hf_err(reterr, HF_EDROPPED, NULL,
+                         "the document of seq %llu was dropped by gc (seq %llu says so): it can be "
+                         "no baseline",
+                         seq, (unsigned long long)by);
+  if (got != 0)
+    return got;
+  got = hf_retired(j->store, seq, j->head, j->view_held, &by, reterr);
+  if (got == 1)
+    *ret_status = hf_err(reterr, HF_ENOTFOUND, NULL,
+                         "seq %llu is retired (seq %llu says so): it can be no baseline; holdfast "
+                         "retire --undo shows it again",
+                         seq, (unsigned long long)by);
+  return got;
+}
+
 static int judge_set(judging *j, int *ret_status, hf_error *reterr) {
   const hf_choice *choice = j->choice;
+  int gone = is_gone(j, ret_status, reterr);
+  if (gone != 0)
+    return gone == 1 ? 0 : gone;
   hf_autobuf metric = {0};
   hf_goal goal = HF_GOAL_NONE;
   hf_json value = {0};

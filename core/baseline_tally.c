@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "blob.h"
+#include "dropped.h"
 #include "err.h"
 #include "log.h"
 #include "plant.h"
+#include "read.h"
 
 #include "banned.h"
 
@@ -140,15 +142,21 @@ static void take_out(hf_tally *tally, const hf_row *row) {
 
 /* The one place that says which snapshots are in: comparable, current as of the tally's head (the
  * callers see to that), and with a document. 1, 0 or negative. */
-static int counts_in(const hf_tally *tally, const hf_line *line) {
+static int counts_in(const look *at, const hf_tally *tally, uint64_t seq, const hf_line *line,
+                     hf_error *reterr) {
+  uint64_t by = 0;
   if (!hf_line_is_peer(line, tally->group, tally->stage, tally->dims))
     return 0; /* another one with the same hash */
-  return line->blob || line->doc.text != NULL;
+  if (!line->blob && line->doc.text == NULL)
+    return 0;
+  int dropped = hf_is_dropped(at->store, seq, at->view_held, &by, reterr);
+  return dropped < 0 ? dropped : !dropped;
 }
 
 /* Takes in the snapshot of this row. */
-static int take_in(hf_store *store, hf_tally *tally, uint64_t seq, const hf_row *row,
+static int take_in(const look *at, hf_tally *tally, uint64_t seq, const hf_row *row,
                    hf_error *reterr) {
+  hf_store *store = at->store;
   hf_autobuf text = {0};
   hf_autobuf doc = {0};
   hf_line line;
@@ -156,7 +164,7 @@ static int take_in(hf_store *store, hf_tally *tally, uint64_t seq, const hf_row 
   int status = hf_log_load(store, seq, row, &text, &line, reterr);
   if (status != HF_OK)
     return status;
-  int in = counts_in(tally, &line);
+  int in = counts_in(at, tally, seq, &line, reterr);
   if (in != 1)
     return in;
   int has = hf_metric_of(store, &line, tally->metric, &doc, &value, reterr);
@@ -187,24 +195,23 @@ static int walk_down(const look *at, hf_tally *tally, uint64_t head, hf_error *r
   uint64_t seq = head + 1;
   for (;;) {
     hf_row row;
-    uint64_t after = 0;
     int status = HF_OK;
-    int newer = 0;
     enter(at);
     int got = hf_view_find_peer(&at->store->view, peer_hash, seq, &seq, reterr);
     if (got == 1 && seq > tally->since) {
       status = hf_view_row(&at->store->view, seq, &row, reterr);
-      if (status == HF_OK)
-        newer = hf_view_key_after(&at->store->view, &row, seq, &after, reterr);
     }
     leave(at);
-    if (got < 0 || status != HF_OK || newer < 0)
-      return got < 0 ? got : status != HF_OK ? status : newer;
+    if (got < 0 || status != HF_OK)
+      return got < 0 ? got : status;
     if (got == 0 || seq <= tally->since)
       break;
-    if (newer == 1 && after <= head && !HF_PLANTED(BASELINE_OLD_REVISION))
+    int is_current = hf_read_is_current(at->store, seq, &row, head, at->view_held, reterr);
+    if (is_current < 0)
+      return is_current;
+    if (!is_current && !HF_PLANTED(BASELINE_OLD_REVISION))
       continue;
-    status = take_in(at->store, tally, seq, &row, reterr);
+    status = take_in(at, tally, seq, &row, reterr);
     if (status != HF_OK)
       return status;
   }
@@ -212,7 +219,8 @@ static int walk_down(const look *at, hf_tally *tally, uint64_t head, hf_error *r
   return HF_OK;
 }
 
-/* What came since, upwards. */
+/* What came since, upwards. Where that hides a snapshot, shows one again or drops a document, all
+ * is looked at anew. */
 static int walk_up(const look *at, hf_tally *tally, uint64_t head, hf_error *reterr) {
   uint64_t peer_hash = hf_peer_hash(tally->group, tally->stage, tally->dims);
   while (tally->head < head) {
@@ -222,10 +230,14 @@ static int walk_up(const look *at, hf_tally *tally, uint64_t head, hf_error *ret
     leave(at);
     if (status != HF_OK)
       return status;
+    if (row.op == HF_OP_RETIRE || row.op == HF_OP_DROP) {
+      hf_tally_reset(tally);
+      return walk_down(at, tally, head, reterr);
+    }
     if (row.op == HF_OP_SAVE && (row.flags & HF_ROW_DAMAGED) == 0) {
       take_out(tally, &row);
       if ((row.flags & HF_ROW_GROUPED) != 0 && row.peer_hash == peer_hash)
-        status = take_in(at->store, tally, tally->head + 1, &row, reterr);
+        status = take_in(at, tally, tally->head + 1, &row, reterr);
     }
     if (status != HF_OK)
       return status;

@@ -6,12 +6,14 @@
 
 #include "blob.h"
 #include "clock.h"
+#include "dropped.h"
 #include "err.h"
 #include "expr.h"
 #include "index.h"
 #include "json.h"
 #include "plant.h"
 #include "read.h"
+#include "retire.h"
 #include "window.h"
 
 #include "banned.h"
@@ -38,6 +40,7 @@ struct hf_cursor {
   const hf_expr *where; /* the caller's */
   hf_window window;
   hf_buf blob; /* of the record that is looked at; empty: not read */
+  int retired;
 };
 
 void hf_cursor_close(hf_cursor **cursor) {
@@ -118,6 +121,7 @@ static int begin(hf_store *store, const hf_list_options *options, uint64_t head,
   cursor->reverse = options->reverse;
   cursor->all_records = options->all_records;
   cursor->all_revisions = options->all_revisions || options->all_records;
+  cursor->retired = options->retired || options->all_records;
   cursor->with_documents = options->with_documents;
   cursor->next = cursor->reverse ? cursor->last : cursor->first;
   if (cursor->first > cursor->last)
@@ -153,7 +157,8 @@ int hf_history(hf_store *store, const hf_key *key, hf_cursor **ret_cursor, hf_er
                              .dims = key->dims,
                              .dims_count = key->dims_count,
                              .all_revisions = 1,
-                             .with_documents = 1};
+                             .with_documents = 1,
+                             .retired = 1};
   hf_autokeytext text = {0};
   hf_cursor *cursor = NULL;
   int status = hf_keytext_make(key, &text, reterr);
@@ -269,7 +274,7 @@ static int place_is_current(void *context, hf_error *reterr) {
   place *at = context;
   if (at->is_current < 0)
     at->is_current =
-        hf_read_is_current(at->cursor->store, at->seq, &at->row, at->cursor->last, reterr);
+        hf_read_is_current(at->cursor->store, at->seq, &at->row, at->cursor->last, 0, reterr);
   return at->is_current;
 }
 
@@ -284,11 +289,49 @@ static int place_document(void *context, hf_piece *ret_document, hf_error *reter
   return status;
 }
 
+static int place_told_by(void *context, hf_expr_member what, uint64_t *ret_seq, hf_error *reterr) {
+  const place *at = context;
+  uint64_t by = 0;
+  int got = what == HF_MEMBER_RETIRED
+                ? hf_retired(at->cursor->store, at->seq, at->cursor->last, 0, &by, reterr)
+                : hf_is_dropped(at->cursor->store, at->seq, 0, &by, reterr);
+  *ret_seq = got == 1 ? by : 0;
+  return got < 0 ? got : HF_OK;
+}
+
 static int where_matches(place *at, hf_error *reterr) {
+  uint64_t by = 0;
   if (at->cursor->where == NULL)
     return 1;
-  hf_subject subject = {at->seq, &at->line, place_is_current, place_document, at};
+  hf_line seen = at->line;
+  int dropped = hf_is_dropped(at->cursor->store, at->seq, 0, &by, reterr);
+  if (dropped < 0)
+    return dropped;
+  if (dropped == 1) { /* its tile may not be written anew yet */
+    seen.doc = (hf_piece){NULL, 0};
+    seen.blob = 0;
+  }
+  hf_subject subject = {at->seq, &seen, place_is_current, place_told_by, place_document, at};
   return hf_expr_match_subject(at->cursor->where, &subject, reterr);
+}
+
+/* Every revision, retired or not: nothing is to be asked. */
+static int is_any_wanted(const place *at) {
+  return (at->row.flags & HF_ROW_DAMAGED) != 0 || at->row.op != HF_OP_SAVE ||
+         (at->cursor->all_revisions && at->cursor->retired);
+}
+
+/* As a revision, and retired or not. 1, 0 or negative. */
+static int is_wanted_revision(place *at, hf_error *reterr) {
+  const hf_cursor *cursor = at->cursor;
+  uint64_t by = 0;
+  if (is_any_wanted(at))
+    return 1;
+  int got = cursor->all_revisions ? 0 : place_is_current(at, reterr);
+  if (got != 0 || (!cursor->all_revisions && !cursor->retired))
+    return got;
+  got = hf_retired(cursor->store, at->seq, cursor->last, 0, &by, reterr);
+  return got < 0 ? got : got == cursor->retired;
 }
 
 /* Is it one for the caller? 1, 0, or negative. An old revision is passed over before it is read;
@@ -296,8 +339,8 @@ static int where_matches(place *at, hf_error *reterr) {
 static int is_wanted(place *at, hf_error *reterr) {
   hf_cursor *cursor = at->cursor;
   hf_store *store = cursor->store;
-  int is_any = cursor->all_revisions || (at->row.flags & HF_ROW_DAMAGED) != 0;
-  int got = is_any || cursor->where != NULL ? 1 : place_is_current(at, reterr);
+  int is_any = is_any_wanted(at);
+  int got = is_any || cursor->where != NULL ? 1 : is_wanted_revision(at, reterr);
   if (got != 1)
     return got;
   int status =
@@ -310,10 +353,10 @@ static int is_wanted(place *at, hf_error *reterr) {
   if (got == 0 || is_any || cursor->where == NULL || (got < 0 && got != HF_EDAMAGED))
     return got;
   /* damage in an old revision is nobody's business */
-  int is_current = place_is_current(at, got == 1 ? reterr : NULL);
-  if (is_current < 0 && got == 1)
-    return is_current;
-  return is_current != 0 ? got : 0;
+  int is_wanted = is_wanted_revision(at, got == 1 ? reterr : NULL);
+  if (is_wanted < 0 && got == 1)
+    return is_wanted;
+  return is_wanted != 0 ? got : 0;
 }
 
 /* The walk cannot go on: what follows would have a gap. */
@@ -331,7 +374,8 @@ static int make(const place *at, hf_record **ret_record, hf_error *reterr) {
   } text = {at->text.text}; /* is only read */
   hf_buf view = {.data = text.to, .used = at->text.bytes};
   return hf_read_make(cursor->store, at->seq, cursor->last, &at->row, &view, &at->line,
-                      cursor->with_documents, ret_record, reterr);
+                      cursor->with_documents ? HF_READ_IF_THERE : HF_READ_ENVELOPE, ret_record,
+                      reterr);
 }
 
 int hf_cursor_next(hf_cursor *cursor, hf_record **ret_record, hf_error *reterr) {

@@ -19,6 +19,7 @@ typedef struct writer {
   hf_buf out;
   hf_map keys;
   uint64_t count;
+  uint64_t dropped; /* whose documents are gone: left out */
 } writer;
 
 static int flush(writer *to, hf_error *reterr) {
@@ -99,7 +100,9 @@ static int write_all(hf_cursor *cursor, writer *to, const hf_export_options *opt
       return got;
     }
     uint64_t seq = record->seq;
-    int status = add_record(to, record, reterr);
+    int goes = record->dropped > 0 && to->format != HF_EXPORT_CSV;
+    to->dropped += (uint64_t)goes;
+    int status = goes ? HF_OK : add_record(to, record, reterr);
     hf_record_free(&record);
     if (status != HF_OK)
       return status;
@@ -135,6 +138,7 @@ static int export_all(hf_store *store, const hf_export_options *options, writer 
     list.until = head;
   list.all_records = 0;
   list.all_revisions = to->format == HF_EXPORT_JSONL;
+  list.retired = list.all_revisions;
   list.with_documents = to->format != HF_EXPORT_CSV;
   status = hf_list(store, &list, &cursor, reterr);
   if (status == HF_OK)
@@ -159,6 +163,8 @@ int hf_export(hf_store *store, const hf_export_options *options, hf_write_fn wri
   status = export_all(store, options, &to, reterr);
   hf_buf_free(&to.out);
   hf_map_free(&to.keys);
+  if (options->ret_dropped != NULL)
+    *options->ret_dropped = to.dropped;
   if (ret_count != NULL)
     *ret_count = to.count;
   return status;

@@ -33,7 +33,9 @@
   X("size", HF_MEMBER_SIZE)                                                                        \
   X("current", HF_MEMBER_CURRENT)                                                                  \
   X("legacy_seq", HF_MEMBER_LEGACY_SEQ)                                                            \
-  X("legacy_clock", HF_MEMBER_LEGACY_CLOCK)
+  X("legacy_clock", HF_MEMBER_LEGACY_CLOCK)                                                        \
+  X("retired", HF_MEMBER_RETIRED)                                                                  \
+  X("dropped", HF_MEMBER_DROPPED)
 
 typedef enum hf_expr_member {
 #define HF_MEMBER_ENUM(name, constant) constant,
@@ -179,6 +181,8 @@ typedef struct hf_subject {
   const hf_line *line;
   /* is it the key's current revision? 1, 0, negative */
   int (*is_current)(void *context, hf_error *reterr);
+  /* the seq of the record that says that it is retired, or dropped; 0: it is not */
+  int (*told_by)(void *context, hf_expr_member what, uint64_t *ret_seq, hf_error *reterr);
   /* a document that is a blob; what is found lives as long as the subject */
   int (*document)(void *context, hf_piece *ret_document, hf_error *reterr);
   void *context;

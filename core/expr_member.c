@@ -65,6 +65,17 @@ static int set_current(hf_found *found, const hf_subject *subject, hf_error *ret
   return HF_OK;
 }
 
+/* The seq of the record that hides it, or by which its document was dropped. */
+static int set_by(hf_found *found, const hf_subject *subject, hf_expr_member what,
+                  hf_error *reterr) {
+  uint64_t by = 0;
+  int status =
+      subject->told_by != NULL ? subject->told_by(subject->context, what, &by, reterr) : HF_OK;
+  if (status == HF_OK && by > 0)
+    set_number(found, by);
+  return status;
+}
+
 int hf_expr_member_of(const hf_expr *expr, const hf_expr_operand *operand,
                       const hf_subject *subject, hf_found *ret_found, hf_error *reterr) {
   const hf_line *line = subject->line;
@@ -129,6 +140,9 @@ int hf_expr_member_of(const hf_expr *expr, const hf_expr_operand *operand,
   case HF_MEMBER_LEGACY_CLOCK:
     found->value = boolean(line->legacy_clock);
     break;
+  case HF_MEMBER_RETIRED:
+  case HF_MEMBER_DROPPED:
+    return set_by(found, subject, operand->member, reterr);
   }
   return HF_OK;
 }
@@ -148,6 +162,13 @@ static int record_is_current(void *context, hf_error *reterr) {
   return record->is_current;
 }
 
+static int record_told_by(void *context, hf_expr_member what, uint64_t *ret_seq, hf_error *reterr) {
+  const hf_record *record = context;
+  (void)reterr;
+  *ret_seq = what == HF_MEMBER_RETIRED ? record->retired : record->dropped;
+  return HF_OK;
+}
+
 static int record_document(void *context, hf_piece *ret_document, hf_error *reterr) {
   const hf_record *record = context;
   if (record->doc == NULL)
@@ -165,6 +186,11 @@ int hf_subject_of_record(const hf_record *record, hf_line *line, hf_subject *ret
     const hf_record *from;
     void *to;
   } context = {record}; /* the callbacks only read */
-  *ret_subject = (hf_subject){record->seq, line, record_is_current, record_document, context.to};
+  *ret_subject = (hf_subject){record->seq,     line,      record_is_current, record_told_by,
+                              record_document, context.to};
+  if (record->dropped > 0) { /* its tile may not be written anew yet */
+    line->doc = (hf_piece){NULL, 0};
+    line->blob = 0;
+  }
   return status;
 }

@@ -8,8 +8,8 @@
  *   rows    for each record, by seq: id (16), hashes of key, peer, run and document (8 each),
  *           offset in the tile (4), bytes of the line with op in bits 24 to 27 and flags above (4)
  *   five tables of entries, hash (8) and place of the row (4), sorted by both: by key, by peer
- *   (group, stage, dims), by group, by id, by the id that an op "end" names (and, for an op
- *   "baseline", by hf_baseline_hash)
+ *   (group, stage, dims), by group, by id, by what a record names (hf_line_names in view.h; for an
+ *   op "baseline" hf_baseline_hash)
  *   two filters, of the tables by key and by id, in blocks of 64 bytes: 480 bits, lowest first, and
  *   the CRC-32C (4) of the table's number in the highest and the block's in the other bytes of 8
  *   bytes, and of the bits. A hash belongs to block (hash >> 32) * blocks >> 32, and sets six bits:
@@ -54,6 +54,9 @@ typedef struct hf_index_header {
   uint64_t later_count; /* of ops that came later: a program that does not know them finds them
                            counted as unknown, and refuses to write */
   uint64_t later_first;
+  uint64_t retire_count; /* as in hf_view. Where one is not 0 the file begins with HFINDEX2: a
+                            program that knows neither op reads the records, and refuses to write */
+  uint64_t drop_count;
   uint64_t filter_blocks[HF_INDEX_FILTERS]; /* 0: there is none */
   uint32_t body_crc;
 } hf_index_header;
@@ -143,6 +146,17 @@ uint64_t hf_index_group_hash(const char *text, size_t bytes);
  * instant. *ret_built (may be NULL): tiles. HF_EDAMAGED where a tile has damage: it and later ones
  * get no index, and are read instead. */
 int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr);
+
+/* Bytes and CRC-32C of a tile. */
+typedef struct hf_index_sum {
+  uint64_t bytes;
+  uint32_t crc;
+} hf_index_sum;
+
+/* Makes those files anew that were made of other tiles than these, the first ones of the store,
+ * with the same records. Builders, readers and others who renew may be at work. HF_OK, HF_EDAMAGED,
+ * HF_EIO, HF_ENOMEM. */
+int hf_index_renew(hf_store *store, const hf_index_sum *sums, uint64_t tiles, hf_error *reterr);
 
 /* Takes index/mark away, then every index, then a mark that a builder may have begun meanwhile over
  * what was still there: hf_index_build makes them anew. */

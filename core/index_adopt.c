@@ -111,6 +111,8 @@ static int open_set(hf_store *store, uint64_t tiles, const hf_index_set *old, hf
 
 static void take_headers(hf_view *view, const hf_index_set *set) {
   uint64_t unknown_count = 0;
+  uint64_t retire_count = 0;
+  uint64_t drop_count = 0;
   for (size_t i = 0; i < set->count; i++) {
     const hf_index_header *header = &set->file[i]->header;
     if (header->mode_seq > view->mode_seq) {
@@ -123,9 +125,14 @@ static void take_headers(hf_view *view, const hf_index_set *set) {
     if (unknown_count == 0 && header->unknown_count > 0)
       view->unknown_first = header->unknown_first;
     unknown_count += header->unknown_count;
+    retire_count += header->retire_count;
+    drop_count += header->drop_count;
   }
-  if (view->head <= set->records) /* else it has counted those, and later ones, itself */
-    view->unknown_count = unknown_count;
+  if (view->head > set->records) /* it has counted those, and later ones, itself */
+    return;
+  view->unknown_count = unknown_count;
+  view->retire_count = retire_count;
+  view->drop_count = drop_count;
 }
 
 /* The view goes over to the set, which covers more than its present one. */

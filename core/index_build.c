@@ -74,8 +74,12 @@ static void add_record(tile_index *index, uint32_t place, const hf_line *line,
               place);
     }
     break;
+  case HF_OP_RETIRE:
+  case HF_OP_DROP:
   case HF_OP_END:
-    add_key(index, HF_INDEX_BY_ENDED, hf_row_id_hash(&line->ends), place);
+    add_key(index, HF_INDEX_BY_ENDED, row->ends_hash, place);
+    index->header.retire_count += line->op == HF_OP_RETIRE;
+    index->header.drop_count += line->op == HF_OP_DROP;
     break;
   case HF_OP_BASELINE:
     add_key(index, HF_INDEX_BY_ENDED, hf_baseline_hash(row->peer_hash), place);
@@ -147,8 +151,8 @@ static void write_filter(const tile_index *index, hf_index_table table,
   hf_index_filter_end(&filter);
 }
 
-static void write_tile_index(const tile_index *index, const hf_index_header *header,
-                             hf_index_writer *out) {
+static int write_tile_index(void *context, const hf_index_header *header, hf_index_writer *out) {
+  const tile_index *index = context;
   char row[HF_INDEX_ROW_BYTES];
   char entry[HF_INDEX_ENTRY_BYTES];
   char tile[HF_INDEX_TILE_BYTES];
@@ -165,15 +169,13 @@ static void write_tile_index(const tile_index *index, const hf_index_header *hea
     }
   for (int i = 0; i < HF_INDEX_TABLES; i++)
     write_filter(index, (hf_index_table)i, header, out);
+  return HF_OK;
 }
 
 /* ---- putting it in place ---- */
 
-/* The levels that got names which are not durable yet: a bit each. */
-typedef unsigned new_names;
-
-static int link_into_place(hf_store *store, const char *staged, unsigned level, uint64_t number,
-                           new_names *names, hf_error *reterr) {
+static int put_in_place(hf_store *store, const char *staged, unsigned level, uint64_t number,
+                        int replace, hf_index_names *names, hf_error *reterr) {
   char folder[HF_INDEX_NAME_BYTES];
   char name[HF_INDEX_NAME_BYTES];
   hf_autofd int fd = -1;
@@ -182,8 +184,9 @@ static int link_into_place(hf_store *store, const char *staged, unsigned level, 
   int status = hf_dir_make(store->index_fd, folder, &fd, NULL, reterr);
   if (status != HF_OK)
     return status;
-  int failed = store->rename_mode
-                   ? hf_sys_rename(store->stage_fd, staged, store->index_fd, name, RENAME_NOREPLACE)
+  int failed = replace || store->rename_mode
+                   ? hf_sys_rename(store->stage_fd, staged, store->index_fd, name,
+                                   replace ? 0 : RENAME_NOREPLACE)
                    : hf_sys_link(store->stage_fd, staged, store->index_fd, name);
   if (failed != 0 && errno != EEXIST)
     return hf_err_sys(reterr, HF_EIO, errno, name, "cannot put the index in place");
@@ -191,7 +194,7 @@ static int link_into_place(hf_store *store, const char *staged, unsigned level, 
   return HF_OK;
 }
 
-static int fsync_names(hf_store *store, new_names names, hf_error *reterr) {
+static int fsync_names(hf_store *store, hf_index_names names, hf_error *reterr) {
   int status = HF_OK;
   if (HF_PLANTED(INDEX_NOT_DURABLE))
     return HF_OK;
@@ -208,11 +211,11 @@ static int fsync_names(hf_store *store, new_names names, hf_error *reterr) {
   return status == HF_OK ? hf_dir_fsync(store->index_fd, "index", reterr) : status;
 }
 
-/* What is written: one tile's, or sixteen files' (tile NULL). */
-static int write_file(hf_store *store, hf_index_header *header, const tile_index *tile,
-                      hf_index *const *files, new_names *names, hf_error *reterr) {
+int hf_index_write_file(hf_store *store, hf_index_header *header, hf_index_body_fn body,
+                        void *context, hf_index_names *names, hf_error *reterr) {
   char staged[HF_ID_CHARS + 1];
   char bytes[HF_INDEX_HEADER_BYTES];
+  hf_index_names own = 0;
   hf_id id;
   hf_autofree hf_index_writer *out = calloc(1, sizeof *out);
   if (out == NULL)
@@ -227,11 +230,7 @@ static int write_file(hf_store *store, hf_index_header *header, const tile_index
   out->fd = fd;
   out->at = sizeof bytes;
   out->reterr = reterr;
-  hf_index_plan_filters(header);
-  if (tile != NULL)
-    write_tile_index(tile, header, out);
-  else
-    status = hf_index_write_merged(files, header, out);
+  status = body(context, header, out);
   hf_index_write_flush(out);
   if (status == HF_OK)
     status = out->status;
@@ -244,28 +243,34 @@ static int write_file(hf_store *store, hf_index_header *header, const tile_index
   if (hf_sys_close(hf_fd_take(&fd)) != 0 && status == HF_OK)
     status = hf_err_sys(reterr, HF_EIO, errno, "stage", "cannot close the index");
   if (status == HF_OK)
-    status = link_into_place(store, staged, header->level, header->number, names, reterr);
+    status = put_in_place(store, staged, header->level, header->number, names == NULL,
+                          names != NULL ? names : &own, reterr);
+  if (status == HF_OK && names == NULL)
+    status = fsync_names(store, own, reterr);
   (void)hf_sys_unlink(store->stage_fd, staged, 0);
   return status;
 }
 
 /* 1; 0: it cannot be made, for a tile has damage; negative. */
-static int make_from_tile(hf_store *store, uint64_t number, new_names *names, hf_error *reterr) {
+static int make_from_tile(hf_store *store, uint64_t number, hf_index_names *names,
+                          hf_error *reterr) {
   hf_autofree tile_index *index = malloc(sizeof *index);
   if (index == NULL)
     return hf_err_nomem(reterr);
   int got = index_tile(store, number, index, reterr);
-  if (got == 1)
-    got = write_file(store, &index->header, index, NULL, names, reterr) == HF_OK ? 1 : reterr->code;
-  return got;
+  if (got != 1)
+    return got;
+  hf_index_plan_filters(&index->header);
+  int status = hf_index_write_file(store, &index->header, write_tile_index, index, names, reterr);
+  return status == HF_OK ? 1 : status;
 }
 
-static int make(hf_store *store, unsigned level, uint64_t number, new_names *names,
+static int make(hf_store *store, unsigned level, uint64_t number, hf_index_names *names,
                 hf_error *reterr);
 
 /* Opens the sixteen; makes those that are gone. */
 static int open_parts(hf_store *store, unsigned level, uint64_t number, hf_index **files,
-                      new_names *names, hf_error *reterr) {
+                      hf_index_names *names, hf_error *reterr) {
   for (uint64_t i = 0; i < HF_INDEX_FAN; i++) {
     uint64_t part = number * HF_INDEX_FAN + i;
     int got = hf_index_open_to_copy(store, level - 1, part, &files[i], reterr);
@@ -279,7 +284,12 @@ static int open_parts(hf_store *store, unsigned level, uint64_t number, hf_index
   return 1;
 }
 
-static int make_merged(hf_store *store, unsigned level, uint64_t number, new_names *names,
+static int write_merged(void *context, const hf_index_header *header, hf_index_writer *out) {
+  hf_index *const *files = context;
+  return hf_index_write_merged(files, header, out);
+}
+
+static int make_merged(hf_store *store, unsigned level, uint64_t number, hf_index_names *names,
                        hf_error *reterr) {
   hf_index *files[HF_INDEX_FAN] = {0};
   hf_index_header header = {
@@ -287,14 +297,16 @@ static int make_merged(hf_store *store, unsigned level, uint64_t number, new_nam
   int got = open_parts(store, level, number, files, names, reterr);
   if (got == 1) {
     hf_index_join_headers(files, &header);
-    got = write_file(store, &header, NULL, files, names, reterr) == HF_OK ? 1 : reterr->code;
+    hf_index_plan_filters(&header);
+    int status = hf_index_write_file(store, &header, write_merged, files, names, reterr);
+    got = status == HF_OK ? 1 : status;
   }
   for (size_t i = 0; i < HF_INDEX_FAN; i++)
     hf_index_close(files[i]);
   return got;
 }
 
-static int make(hf_store *store, unsigned level, uint64_t number, new_names *names,
+static int make(hf_store *store, unsigned level, uint64_t number, hf_index_names *names,
                 hf_error *reterr) {
   return level == 0 ? make_from_tile(store, number, names, reterr)
                     : make_merged(store, level, number, names, reterr);
@@ -356,7 +368,7 @@ static int extend_mark(hf_store *store, uint64_t from, uint64_t to, hf_error *re
  * merges. *ret_count: of so many. 1, 0 (the first has damage), negative. */
 static int add_tiles(hf_store *store, uint64_t from, uint64_t tiles, uint64_t *ret_count,
                      hf_error *reterr) {
-  new_names names = 0;
+  hf_index_names names = 0;
   unsigned top = 0;
   uint64_t to = from;
   int got = 1;

@@ -50,9 +50,13 @@ uint64_t hf_index_number_take(const char *at, size_t bytes) {
   return le64toh(word);
 }
 
+static const char *magic_of(const hf_index_header *header) {
+  return header->retire_count > 0 || header->drop_count > 0 ? HF_INDEX_MAGIC_2 : HF_INDEX_MAGIC;
+}
+
 void hf_index_header_put(const hf_index_header *header, char bytes[HF_INDEX_HEADER_BYTES]) {
   memset(bytes, 0, HF_INDEX_HEADER_BYTES);
-  memcpy(bytes, HF_INDEX_MAGIC, sizeof HF_INDEX_MAGIC - 1);
+  memcpy(bytes, magic_of(header), sizeof HF_INDEX_MAGIC - 1);
   hf_index_number_put(bytes + HEADER_LEVEL, header->level, 4);
   hf_index_number_put(bytes + HEADER_TILE_RECORDS, HF_TILE_RECORDS, 4);
   hf_index_number_put(bytes + HEADER_NUMBER, header->number, 8);
@@ -68,6 +72,8 @@ void hf_index_header_put(const hf_index_header *header, char bytes[HF_INDEX_HEAD
   hf_index_number_put(bytes + HEADER_LATER_FIRST, header->later_first, 8);
   memcpy(bytes + HEADER_LOCKER, header->locker, sizeof header->locker);
   bytes[HEADER_JOURNAL] = (char)(header->journal != 0);
+  hf_index_number_put(bytes + HEADER_RETIRES, header->retire_count, 8);
+  hf_index_number_put(bytes + HEADER_DROPS, header->drop_count, 8);
   for (size_t i = 0; i < HF_INDEX_FILTERS; i++)
     hf_index_number_put(bytes + HEADER_FILTERS + 8 * i, header->filter_blocks[i], 8);
   hf_index_number_put(bytes + HEADER_BODY_CRC, header->body_crc, 4);
@@ -96,7 +102,9 @@ static int take_filters(const char *bytes, hf_index_header *header) {
 static int take_header(const char *bytes, unsigned level, uint64_t number,
                        hf_index_header *header) {
   memset(header, 0, sizeof *header);
-  if (memcmp(bytes, HF_INDEX_MAGIC, sizeof HF_INDEX_MAGIC - 1) != 0 ||
+  header->retire_count = hf_index_number_take(bytes + HEADER_RETIRES, 8);
+  header->drop_count = hf_index_number_take(bytes + HEADER_DROPS, 8);
+  if (memcmp(bytes, magic_of(header), sizeof HF_INDEX_MAGIC - 1) != 0 ||
       hf_index_number_take(bytes + HEADER_CRC, 4) != hf_crc32c(0, bytes, HEADER_CRC) ||
       hf_index_number_take(bytes + HEADER_TILE_RECORDS, 4) != HF_TILE_RECORDS)
     return -1;

@@ -6,6 +6,7 @@
 #include "index.h"
 
 #define HF_INDEX_MAGIC "HFINDEX1"
+#define HF_INDEX_MAGIC_2 "HFINDEX2" /* of the same length */
 
 enum { /* offsets in the header */
        HEADER_LEVEL = 8,
@@ -22,6 +23,8 @@ enum { /* offsets in the header */
        HEADER_FILTERS = 184,
        HEADER_LATER_COUNT = 200,
        HEADER_LATER_FIRST = 208,
+       HEADER_RETIRES = 216,
+       HEADER_DROPS = 224,
        HEADER_BODY_CRC = 248,
        HEADER_CRC = 252
 };

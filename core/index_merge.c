@@ -93,7 +93,7 @@ static int merge_filter(hf_index *const *files, hf_index_table of, source *sourc
   return status;
 }
 
-static int copy_part(const hf_index *from, uint64_t offset, uint64_t bytes, hf_index_writer *out) {
+int hf_index_copy(const hf_index *from, uint64_t offset, uint64_t bytes, hf_index_writer *out) {
   char piece[4096];
   while (bytes > 0) {
     size_t count = bytes < sizeof piece ? (size_t)bytes : sizeof piece;
@@ -117,6 +117,8 @@ void hf_index_join_headers(hf_index *const *files, hf_index_header *header) {
       memcpy(header->locker, part->locker, sizeof header->locker);
       header->journal = part->journal;
     }
+    header->retire_count += part->retire_count;
+    header->drop_count += part->drop_count;
     if (part->foreign_mode_seq != 0)
       header->foreign_mode_seq = part->foreign_mode_seq;
     if (header->unknown_count == 0)
@@ -135,11 +137,11 @@ int hf_index_write_merged(hf_index *const *files, const hf_index_header *header,
   if (sources == NULL)
     return hf_err_nomem(out->reterr);
   for (size_t i = 0; i < HF_INDEX_FAN && status == HF_OK; i++)
-    status =
-        copy_part(files[i], HF_INDEX_HEADER_BYTES, files[i]->rows_at - HF_INDEX_HEADER_BYTES, out);
+    status = hf_index_copy(files[i], HF_INDEX_HEADER_BYTES,
+                           files[i]->rows_at - HF_INDEX_HEADER_BYTES, out);
   for (size_t i = 0; i < HF_INDEX_FAN && status == HF_OK; i++)
-    status =
-        copy_part(files[i], files[i]->rows_at, files[i]->header.count * HF_INDEX_ROW_BYTES, out);
+    status = hf_index_copy(files[i], files[i]->rows_at, files[i]->header.count * HF_INDEX_ROW_BYTES,
+                           out);
   for (int i = 0; i < HF_INDEX_TABLES && status == HF_OK; i++)
     status = merge_table(files, (hf_index_table)i, sources, NULL, out);
   for (int i = 0; i < HF_INDEX_TABLES && status == HF_OK; i++)

@@ -36,6 +36,19 @@ void hf_index_filter_begin(hf_index_filter *filter, hf_index_table table, uint64
 void hf_index_filter_add(hf_index_filter *filter, uint64_t hash);
 void hf_index_filter_end(hf_index_filter *filter);
 
+/* A piece of another file. */
+int hf_index_copy(const hf_index *from, uint64_t offset, uint64_t bytes, hf_index_writer *out);
+
+/* The levels that got names which are not durable yet: a bit each. */
+typedef unsigned hf_index_names;
+
+/* Writes a file to stage/, its body by `body`, durably, and puts it in place: by a link that never
+ * replaces, whose name is durable once the caller has seen to *names; or, with names NULL, by a
+ * rename over the one that stands there, durably. */
+typedef int (*hf_index_body_fn)(void *context, const hf_index_header *header, hf_index_writer *out);
+int hf_index_write_file(hf_store *store, hf_index_header *header, hf_index_body_fn body,
+                        void *context, hf_index_names *names, hf_error *reterr);
+
 /* Adds up what the sixteen say. */
 void hf_index_join_headers(hf_index *const *files, hf_index_header *header);
 

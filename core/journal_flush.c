@@ -237,8 +237,10 @@ void hf_journal_finish(hf_store *store, hf_staged *staged, uint64_t first) {
     hf_attempts_decide_unsure(staged->attempt, staged->count, &error);
     return;
   }
-  if (hf_blob_place_all(store, staged->attempt, staged->count, 1, &error) != HF_OK)
-    hf_store_log(store, HF_LOG_WARNING, "%s: %s", error.place, error.message);
+  if (hf_blob_place_all(store, staged->attempt, staged->count, 1, &error) != HF_OK) {
+    hf_attempts_decide_unsure(staged->attempt, staged->count, &error);
+    return;
+  }
   hf_attempts_decide_committed(staged->attempt, staged->count, first);
   hf_packer_committed(store, first + staged->count - 1);
 }

@@ -3,10 +3,13 @@
 #include <string.h>
 
 #include "baseline_judge.h"
+#include "dropped.h"
 #include "err.h"
 #include "log.h"
 #include "plant.h"
+#include "retire.h"
 #include "store_locker.h"
+#include "tile.h"
 
 #include "banned.h"
 
@@ -88,8 +91,9 @@ static int judge_end(hf_store *store, hf_attempt *attempt, int *ret_status, hf_e
 int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uint64_t at,
                      uint64_t *ret_seq, hf_buf *text, hf_line *ret_line, hf_error *reterr) {
   uint64_t seq = 0;
-  for (;; at = seq - 1) {
-    int got = hf_view_find_key(&store->view, key_hash, at, &seq, reterr);
+  uint64_t by = 0;
+  for (uint64_t from = at;; from = seq - 1) {
+    int got = hf_view_find_key(&store->view, key_hash, from, &seq, reterr);
     if (got != 1)
       return got;
     int status = load(store, seq, text, ret_line, reterr);
@@ -98,13 +102,18 @@ int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uin
     if ((hf_piece_equal(ret_line->run, key->run) && hf_piece_equal(ret_line->stage, key->stage) &&
          hf_piece_equal(ret_line->dims, key->dims)) ||
         HF_PLANTED(JUDGE_HIT_UNCHECKED)) {
+      got = hf_retired(store, seq, at, HF_VIEW_HELD, &by, reterr);
+      if (got < 0)
+        return got;
       *ret_seq = seq;
-      return 1;
+      if (got == 0)
+        return 1;
     }
   }
 }
 
-/* Could this be the key's current revision with the same document? Answered from the rows. */
+/* Could this be the key's current revision with the same document? Answered from the rows, where
+ * nothing says that an older one is current. */
 static int may_be_same(hf_store *store, const hf_attempt *attempt, hf_error *reterr) {
   uint64_t seq = 0;
   uint64_t doc_hash;
@@ -116,6 +125,10 @@ static int may_be_same(hf_store *store, const hf_attempt *attempt, hf_error *ret
   int status = hf_view_row(&store->view, seq, &row, reterr);
   if (status != HF_OK)
     return status;
+  if (store->view.retire_count > 0 &&
+      hf_view_find_named(&store->view, hf_named_hash(HF_OP_RETIRE, seq), UINT64_MAX, &seq,
+                         reterr) != 0)
+    return 1;                        /* hidden, perhaps; what cannot be read is met again */
   return row.doc_hash == doc_hash || /* or another key with the same hash hides this one's */
          (row.run_hash != hf_run_hash(attempt->line.run) && !HF_PLANTED(CURRENT_BY_ONE_HASH));
 }
@@ -155,7 +168,15 @@ static int judge_key(hf_store *store, hf_attempt *attempt, int *ret_status, hf_e
                              &text, &line, reterr);
   if (got < 0)
     return got;
-  if (got == 1 && is_same(attempt, &line)) {
+  int is_there = got == 1 && is_same(attempt, &line);
+  if (is_there && !HF_PLANTED(DEDUPE_BY_DROPPED)) {
+    uint64_t by = 0; /* what gc has dropped is no answer: the document would be nowhere */
+    int dropped = line.dropped ? 1 : hf_is_dropped(store, seq, HF_VIEW_HELD, &by, reterr);
+    if (dropped < 0)
+      return dropped;
+    is_there = !dropped;
+  }
+  if (is_there) {
     take_saved(attempt, seq, &line);
     *ret_status = HF_OK;
     return 0;
@@ -164,6 +185,65 @@ static int judge_key(hf_store *store, hf_attempt *attempt, int *ret_status, hf_e
       (attempt->condition == HF_IF_SEQ && seq == attempt->if_seq))
     return 1;
   *ret_status = conflict(attempt, seq, reterr);
+  return 0;
+}
+
+/* What is retired, or shown, already needs no record. */
+static int judge_retire(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *reterr) {
+  uint64_t by = 0;
+  int retired = hf_retired(store, attempt->line.of, store->view.head, HF_VIEW_HELD, &by, reterr);
+  if (retired < 0)
+    return retired;
+  if (retired == (attempt->line.undo != 0)) /* it is otherwise than it is wanted */
+    return 1;
+  attempt->saved.seq = by;
+  *ret_status = HF_OK;
+  return 0;
+}
+
+/* What a gc was planned by must still be so: an op that it does not know by heart, or one that
+ * shows a snapshot again, may keep a document that is to be dropped. 1, 0 or negative. */
+static int plan_holds(hf_store *store, const hf_attempt *attempt, hf_error *reterr) {
+  for (uint64_t seq = attempt->planned_at + 1; seq <= store->view.head; seq++) {
+    hf_row row;
+    int status = hf_view_row(&store->view, seq, &row, reterr);
+    if (status != HF_OK)
+      return status;
+    switch ((hf_op)row.op) {
+    case HF_OP_SAVE:
+    case HF_OP_END:
+    case HF_OP_MODE:
+    case HF_OP_DROP:
+    case HF_OP_LOST:
+      continue;
+    case HF_OP_BASELINE:
+    case HF_OP_RETIRE:
+    case HF_OP_UNKNOWN:
+      break;
+    }
+    return 0;
+  }
+  return 1;
+}
+
+static int judge_drop(hf_store *store, const hf_attempt *attempt, int *ret_status,
+                      hf_error *reterr) {
+  hf_drops drops;
+  int is_new = 0;
+  int status = hf_drops_of(store, attempt->line.tile, HF_VIEW_HELD, &drops, reterr);
+  if (status != HF_OK)
+    return status;
+  for (size_t i = 0; i < HF_TILE_RECORDS; i++)
+    is_new |= hf_drop_has(attempt->line.lines, i) && drops.by[i] == 0;
+  *ret_status = HF_OK;
+  if (!is_new)
+    return 0;
+  int holds = HF_PLANTED(GC_PLAN_UNJUDGED) ? 1 : plan_holds(store, attempt, reterr);
+  if (holds != 0)
+    return holds;
+  *ret_status = hf_err(reterr, HF_ECONFLICT, NULL,
+                       "what is to be kept has changed since gc looked; nothing more was dropped, "
+                       "run it again");
   return 0;
 }
 
@@ -215,6 +295,11 @@ int hf_judge(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *re
   }
   if (attempt->line.op == HF_OP_BASELINE)
     return hf_judge_baseline(store, attempt, ret_status, reterr);
-  return attempt->line.op == HF_OP_MODE ? judge_mode(store, attempt, ret_status)
-                                        : judge_key(store, attempt, ret_status, reterr);
+  if (attempt->line.op == HF_OP_MODE)
+    return judge_mode(store, attempt, ret_status);
+  if (attempt->line.op == HF_OP_DROP)
+    return judge_drop(store, attempt, ret_status, reterr);
+  if (attempt->line.op == HF_OP_RETIRE)
+    return judge_retire(store, attempt, ret_status, reterr);
+  return judge_key(store, attempt, ret_status, reterr);
 }

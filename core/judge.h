@@ -11,8 +11,8 @@
  * held; the view is fresh. */
 int hf_judge(hf_store *store, hf_attempt *attempt, int *ret_status, hf_error *reterr);
 
-/* The current revision of a key as of `at`, by its record: 1, 0 or negative. text and *ret_line get
- * the record. */
+/* The current revision of a key as of `at`, by its record, retired ones left out: 1, 0 or negative.
+ * text and *ret_line get the record. */
 int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uint64_t at,
                      uint64_t *ret_seq, hf_buf *text, hf_line *ret_line, hf_error *reterr);
 

@@ -32,6 +32,7 @@ int hf_key_run_text(const char *run_id, hf_buf *out, hf_error *reterr);
 int hf_key_stage_text(const char *stage, hf_buf *out, hf_error *reterr);
 int hf_key_dims_text(const hf_dim *dims, size_t count, hf_buf *out, hf_error *reterr);
 int hf_key_group_text(const char *group, hf_buf *out, hf_error *reterr);
+/* A reason is no part of a key, and has the same rules. */
 int hf_key_reason_text(const char *reason, hf_buf *out, hf_error *reterr);
 
 /* The group of a document: the SHA-256 of the canonical JSON of /comparison_group, as text. Empty

@@ -573,7 +573,8 @@ int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, h
   (void)hf_err(&why, HF_EDAMAGED, NULL, "missing or cut short");
   if (got == 1 && is_record(out, row, ret_line, &why))
     return HF_OK;
-  if (row->in_tile) { /* a tile may have been written anew, with other offsets than its index has */
+  /* a tile may have been written anew (gc.c), with other offsets than its index has */
+  if (row->in_tile && !HF_PLANTED(TRUST_OFFSET)) {
     hf_tile_unmap(store, hf_tile_of(seq));
     hf_row elsewhere = *row;
     elsewhere.in_tile = 0;

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "blob.h"
+#include "dropped.h"
 #include "err.h"
 #include "log.h"
 #include "plant.h"
+#include "retire.h"
 #include "tile.h"
 #include "tile_map.h"
 
@@ -47,15 +49,34 @@ int hf_read_row(hf_store *store, uint64_t seq, hf_row *ret_row, hf_error *reterr
   return status;
 }
 
-int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_t at,
+static void enter(hf_store *store, int locked) {
+  if (!locked)
+    (void)pthread_mutex_lock(&store->view_mutex);
+}
+
+static void leave(hf_store *store, int locked) {
+  if (!locked)
+    (void)pthread_mutex_unlock(&store->view_mutex);
+}
+
+int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_t at, int locked,
                        hf_error *reterr) {
-  uint64_t after = 0;
+  uint64_t after = seq;
+  uint64_t by = 0;
   if (row->op != HF_OP_SAVE || (row->flags & HF_ROW_DAMAGED) != 0)
     return 0;
-  (void)pthread_mutex_lock(&store->view_mutex);
-  int got = hf_view_key_after(&store->view, row, seq, &after, reterr);
-  (void)pthread_mutex_unlock(&store->view_mutex);
-  return got < 0 ? got : got == 0 || after > at;
+  int retired = hf_retired(store, seq, at, locked, &by, reterr);
+  if (retired != 0)
+    return retired < 0 ? retired : 0;
+  do { /* a later one that is retired does not count */
+    enter(store, locked);
+    int got = hf_view_key_after(&store->view, row, after, &after, reterr);
+    leave(store, locked);
+    if (got != 1 || after > at)
+      return got < 0 ? got : 1;
+    retired = hf_retired(store, after, at, locked, &by, reterr);
+  } while (retired == 1);
+  return retired;
 }
 
 int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, hf_line *ret_line,
@@ -75,9 +96,43 @@ static int read_asked(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *te
   return hf_read_line(store, seq, ret_row, text, ret_line, reterr);
 }
 
+/* What became of it. */
+static int say_dropped(hf_store *store, uint64_t seq, uint64_t by, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_line line;
+  hf_row row;
+  if (by == 0)
+    return hf_err(reterr, HF_EDAMAGED, store->path,
+                  "the document of seq %llu is gone, and no record says that gc dropped it; run "
+                  "holdfast verify",
+                  (unsigned long long)seq);
+  int status = hf_read_line(store, by, &row, &text, &line, reterr);
+  if (status != HF_OK)
+    return status;
+  return hf_err(reterr, HF_EDROPPED, store->path,
+                "the document of seq %llu was dropped by gc at %.*s (seq %llu says so); holdfast "
+                "list --since %llu --until %llu --all-revisions shows what is left of it",
+                (unsigned long long)seq, line.at.bytes > 2 ? (int)line.at.bytes - 2 : 0,
+                line.at.bytes > 2 ? line.at.text + 1 : "", (unsigned long long)by,
+                (unsigned long long)seq, (unsigned long long)seq);
+}
+
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
-                 const hf_line *line, int with_document, hf_record **ret_record, hf_error *reterr) {
+                 const hf_line *line, hf_read_document wanted, hf_record **ret_record,
+                 hf_error *reterr) {
   hf_autobuf blob = {0};
+  int with_document = wanted != HF_READ_ENVELOPE;
+  uint64_t by = 0;
+  uint64_t dropped_by = 0;
+  int dropped = 0;
+  if (line->op == HF_OP_SAVE)
+    dropped = hf_is_dropped(store, seq, 0, &dropped_by, reterr);
+  if (dropped < 0)
+    return dropped;
+  dropped |= line->dropped;
+  if (dropped && wanted == HF_READ_DOCUMENT)
+    return say_dropped(store, seq, dropped_by, reterr);
+  with_document &= !dropped;
   const char *doc = line->doc.text;
   size_t doc_bytes = line->doc.bytes;
   if (with_document && line->blob) {
@@ -89,13 +144,21 @@ int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, 
     doc = blob.data;
     doc_bytes = blob.used;
   }
-  int is_current = hf_read_is_current(store, seq, row, at, reterr);
+  int is_current = hf_read_is_current(store, seq, row, at, 0, reterr);
   if (is_current < 0)
     return is_current;
+  int retired = 0;
+  if (line->op == HF_OP_SAVE && !is_current)
+    retired = hf_retired(store, seq, at, 0, &by, reterr);
+  if (retired < 0)
+    return retired;
   int status = hf_record_make(seq, text->data, text->used, line, with_document ? doc : NULL,
                               doc_bytes, ret_record, reterr);
-  if (status == HF_OK)
+  if (status == HF_OK) {
     (*ret_record)->is_current = is_current;
+    (*ret_record)->retired = retired == 1 ? by : 0;
+    (*ret_record)->dropped = dropped_by;
+  }
   return status;
 }
 
@@ -128,7 +191,8 @@ int hf_get_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *
   if (status == HF_OK && line.op == HF_OP_LOST)
     return say_what_happened(store, seq, &line, reterr);
   if (status == HF_OK)
-    status = hf_read_make(store, seq, head, &row, &text, &line, 1, ret_record, reterr);
+    status =
+        hf_read_make(store, seq, head, &row, &text, &line, HF_READ_DOCUMENT, ret_record, reterr);
   return status == HF_OK ? 1 : status;
 }
 
@@ -140,9 +204,10 @@ static int read_current(hf_store *store, const hf_keytext *key, uint64_t at, fou
   hf_piece stage = hf_piece_of(&key->stage);
   hf_piece dims = hf_piece_of(&key->dims);
   uint64_t key_hash = hf_key_hash(run, stage, dims);
-  for (;; at = one->seq - 1) {
+  uint64_t by = 0;
+  for (uint64_t from = at;; from = one->seq - 1) {
     (void)pthread_mutex_lock(&store->view_mutex);
-    int got = hf_view_find_key(&store->view, key_hash, at, &one->seq, reterr);
+    int got = hf_view_find_key(&store->view, key_hash, from, &one->seq, reterr);
     (void)pthread_mutex_unlock(&store->view_mutex);
     if (got != 1)
       return got;
@@ -151,8 +216,11 @@ static int read_current(hf_store *store, const hf_keytext *key, uint64_t at, fou
       return status;
     if ((hf_piece_equal(one->line.run, run) && hf_piece_equal(one->line.stage, stage) &&
          hf_piece_equal(one->line.dims, dims)) ||
-        HF_PLANTED(INDEX_HIT_UNCHECKED))
-      return 1;
+        HF_PLANTED(INDEX_HIT_UNCHECKED)) {
+      int retired = hf_retired(store, one->seq, at, 0, &by, reterr);
+      if (retired != 1)
+        return retired < 0 ? retired : 1;
+    }
   }
 }
 
@@ -171,7 +239,8 @@ int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_reco
   int got = read_current(store, &text, at, &one, reterr);
   if (got != 1)
     return got;
-  status = hf_read_make(store, one.seq, at, &one.row, &one.text, &one.line, 1, ret_record, reterr);
+  status = hf_read_make(store, one.seq, at, &one.row, &one.text, &one.line, HF_READ_DOCUMENT,
+                        ret_record, reterr);
   return status == HF_OK ? 1 : status;
 }
 
@@ -229,6 +298,7 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
   uint64_t key_hash = hf_key_hash(of->run, of->stage, of->dims);
   uint64_t peer_hash = hf_peer_hash(of->group, of->stage, of->dims);
   uint64_t seq = of->below;
+  uint64_t by = 0;
   for (;;) {
     int got = peer_below(store, peer_hash, &seq, &row, reterr);
     if (got == 1 && HF_PLANTED(PREV_BY_TIME))
@@ -240,10 +310,15 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
     int status = read_asked(store, seq, &row, &text, &line, reterr);
     if (status != HF_OK)
       return status;
-    if (is_peer(&line, of) || HF_PLANTED(PREV_HIT_UNCHECKED)) {
-      status = hf_read_make(store, seq, head, &row, &text, &line, 1, ret_record, reterr);
-      return status == HF_OK ? 1 : status;
-    }
+    if (!is_peer(&line, of) && !HF_PLANTED(PREV_HIT_UNCHECKED))
+      continue;
+    got = hf_retired(store, seq, head, 0, &by, reterr);
+    if (got == 1)
+      continue;
+    if (got == 0)
+      got =
+          hf_read_make(store, seq, head, &row, &text, &line, HF_READ_DOCUMENT, ret_record, reterr);
+    return got == HF_OK ? 1 : got;
   }
 }
 

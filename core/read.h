@@ -14,12 +14,20 @@ int hf_read_row(hf_store *store, uint64_t seq, hf_row *ret_row, hf_error *reterr
 int hf_read_line(hf_store *store, uint64_t seq, hf_row *ret_row, hf_buf *text, hf_line *ret_line,
                  hf_error *reterr);
 
-/* Is this row the current revision of its key as of seq `at`? 1, 0 or negative. */
-int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_t at,
+/* Is this row the current revision of its key as of seq `at`, retired ones left out? locked: as in
+ * retire.h. 1, 0 or negative. */
+int hf_read_is_current(hf_store *store, uint64_t seq, const hf_row *row, uint64_t at, int locked,
                        hf_error *reterr);
 
-/* The public record, current or not as of seq `at`. */
+typedef enum hf_read_document {
+  HF_READ_ENVELOPE,
+  HF_READ_IF_THERE, /* the document, unless gc has dropped it */
+  HF_READ_DOCUMENT  /* HF_EDROPPED where gc has */
+} hf_read_document;
+
+/* The public record, current and retired or not as of seq `at`. */
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
-                 const hf_line *line, int with_document, hf_record **ret_record, hf_error *reterr);
+                 const hf_line *line, hf_read_document wanted, hf_record **ret_record,
+                 hf_error *reterr);
 
 #endif

@@ -13,10 +13,8 @@
 static const struct {
   const char *name;
   hf_op op;
-} ops[] = {{"save", HF_OP_SAVE},
-           {"end", HF_OP_END},
-           {"mode", HF_OP_MODE},
-           {"lost", HF_OP_LOST},
+} ops[] = {{"save", HF_OP_SAVE},        {"end", HF_OP_END},       {"mode", HF_OP_MODE},
+           {"lost", HF_OP_LOST},        {"retire", HF_OP_RETIRE}, {"drop", HF_OP_DROP},
            {"baseline", HF_OP_BASELINE}};
 
 static const char *const by_names[] = {[HF_BY_ESTABLISH] = "establish",
@@ -71,6 +69,23 @@ static void add_digest(hf_buf *out, const hf_line *line) {
   add_number(out, line->size);
 }
 
+static void add_of(hf_buf *out, const hf_line *line) {
+  ADD_LITERAL(out, ",\"of\":");
+  add_number(out, line->of);
+  if (line->undo)
+    ADD_LITERAL(out, ",\"undo\":true");
+}
+
+static void add_lines(hf_buf *out, const hf_line *line) {
+  char hex[2 * HF_DROP_BYTES + 1];
+  hf_hex(line->lines, sizeof line->lines, hex);
+  ADD_LITERAL(out, ",\"tile\":");
+  add_number(out, line->tile);
+  ADD_LITERAL(out, ",\"lines\":\"");
+  (void)hf_buf_add(out, hex, 2 * HF_DROP_BYTES);
+  ADD_LITERAL(out, "\"");
+}
+
 static void add_legacy(hf_buf *out, const hf_line *line) {
   ADD_LITERAL(out, ",\"legacy\":{\"seq\":");
   add_number(out, line->legacy_seq);
@@ -107,6 +122,12 @@ static void add_baseline(hf_buf *out, const hf_line *line) {
   }
 }
 
+int hf_line_add_crc(hf_buf *out, size_t start) {
+  if (out->failed == 0)
+    add_crc(out, hf_crc32c(0, out->data + start, out->used - start));
+  return out->failed != 0 ? HF_ENOMEM : HF_OK;
+}
+
 int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
   size_t start = out->used;
   ADD_LITERAL(out, "{\"v\":1,\"op\":\"");
@@ -120,6 +141,10 @@ int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
     add_id(out, &line->ends);
     ADD_LITERAL(out, "\"");
   }
+  if (line->op == HF_OP_RETIRE)
+    add_of(out, line);
+  if (line->op == HF_OP_DROP)
+    add_lines(out, line);
   ADD_PIECE(out, ",\"run_id\":", line->run);
   ADD_PIECE(out, ",\"stage\":", line->stage);
   if (line->dims.bytes > 2)
@@ -142,9 +167,7 @@ int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
   if (line->blob)
     ADD_LITERAL(out, ",\"blob\":true");
   ADD_PIECE(out, ",\"doc\":", line->doc);
-  if (out->failed == 0)
-    add_crc(out, hf_crc32c(0, out->data + start, out->used - start));
-  if (out->failed != 0)
+  if (hf_line_add_crc(out, start) != HF_OK)
     return hf_err_nomem(reterr);
   if (out->used - start > HF_LINE_BYTES_MAX)
     return hf_err(reterr, HF_EINTERNAL, NULL, "a record of %zu bytes is longer than any can be",
@@ -204,6 +227,18 @@ static int take_legacy(const hf_json *value, hf_line *line) {
   if (hf_json_member(value, "order", &part) == 1)
     line->legacy_clock = hf_json_string_equals(&part, "clock", 5);
   return 0;
+}
+
+static int take_lines(const hf_json *value, hf_line *line) {
+  if (value->type != HF_JSON_STRING || value->bytes != 2 * HF_DROP_BYTES + 2)
+    return -1;
+  line->has_lines = 1;
+  return hf_unhex(value->text + 1, 2 * HF_DROP_BYTES, line->lines);
+}
+
+static int take_true(const hf_json *value, int *ret_is) {
+  *ret_is = value->type == HF_JSON_TRUE;
+  return *ret_is ? 0 : -1;
 }
 
 static int take_string(const hf_json *value, hf_piece *ret_piece) {
@@ -300,11 +335,26 @@ static int take_member(const hf_json *name, const hf_json *value, hf_line *line,
     return take_sha256(value, line);
   if (is_name(name, "size"))
     return hf_json_uint64(value, &line->size);
-  if (is_name(name, "blob")) {
-    line->blob = value->type == HF_JSON_TRUE;
-    return line->blob ? 0 : -1;
-  }
-  return line->op == HF_OP_BASELINE ? take_baseline(name, value, line) : 0;
+  if (is_name(name, "blob"))
+    return take_true(value, &line->blob);
+  return 0;
+}
+
+/* Those of one op alone: members of the same name of a newer op may be anything. */
+static int take_own_member(const hf_json *name, const hf_json *value, hf_line *line) {
+  if (line->op == HF_OP_BASELINE)
+    return take_baseline(name, value, line);
+  if (line->op == HF_OP_SAVE && is_name(name, "dropped"))
+    return take_true(value, &line->dropped);
+  if (line->op == HF_OP_RETIRE && is_name(name, "of"))
+    return hf_json_uint64(value, &line->of);
+  if (line->op == HF_OP_RETIRE && is_name(name, "undo"))
+    return take_true(value, &line->undo);
+  if (line->op == HF_OP_DROP && is_name(name, "tile"))
+    return hf_json_uint64(value, &line->tile);
+  if (line->op == HF_OP_DROP && is_name(name, "lines"))
+    return take_lines(value, line);
+  return 0;
 }
 
 /* Has a baseline all that it needs? */
@@ -355,6 +405,13 @@ static int take_document(const char *text, size_t bytes, const hf_json *root, si
   return 1;
 }
 
+/* In the line, in blob/, or nowhere any more. */
+static int has_its_document(const hf_line *line) {
+  if (line->dropped)
+    return !line->blob && line->doc.text == NULL;
+  return line->blob ? line->doc.text == NULL : line->doc.bytes == line->size;
+}
+
 int hf_line_decode(const char *text, size_t bytes, hf_line *ret_line, hf_error *reterr) {
   int status = check_crc(text, bytes, reterr);
   return status == HF_OK ? hf_line_take_apart(text, bytes, ret_line, reterr) : status;
@@ -377,16 +434,19 @@ int hf_line_take_apart(const char *text, size_t bytes, hf_line *ret_line, hf_err
       break;
     if (is_name(&name, "crc"))
       break;
-    if (take_member(&name, &value, &line, &version) != 0)
+    if (take_member(&name, &value, &line, &version) != 0 ||
+        take_own_member(&name, &value, &line) != 0)
       return hf_err(reterr, HF_EDAMAGED, NULL, "the member %.*s has a value that it cannot have",
                     (int)(name.bytes < 64 ? name.bytes : 64), name.text);
   }
-  if (version != HF_RECORD_VERSION)
+  if (version !=
+      (line.op == HF_OP_SAVE && line.dropped ? HF_RECORD_VERSION_DROPPED : HF_RECORD_VERSION))
     line.op = HF_OP_UNKNOWN;
-  if (line.op == HF_OP_SAVE &&
-      (line.run.text == NULL || line.stage.text == NULL || !line.has_sha256 ||
-       (line.blob ? line.doc.text != NULL : line.doc.bytes != line.size)))
+  if (line.op == HF_OP_SAVE && (line.run.text == NULL || line.stage.text == NULL ||
+                                !line.has_sha256 || !has_its_document(&line)))
     return damaged(reterr, "the record lacks run_id, stage, sha256 or its document");
+  if ((line.op == HF_OP_RETIRE && line.of == 0) || (line.op == HF_OP_DROP && !line.has_lines))
+    return damaged(reterr, "the record does not say which snapshots it is about");
   if (line.op == HF_OP_MODE && (!is_scheme(line.locker) || line.mode.text == NULL))
     return damaged(reterr, "the record names no locker, or no mode");
   if (line.op == HF_OP_BASELINE && !is_baseline(&line))

@@ -19,7 +19,9 @@ enum {
   HF_RECORD_VERSION = 1,
   /* the longest envelope (every byte of every string escaped) and the longest inline document */
   HF_LINE_BYTES_MAX = HF_DOC_INLINE_BYTES_MAX + 64 * 1024,
-  HF_CRC_TAIL_BYTES = 18, /* ,"crc":"01234567"} */
+  HF_CRC_TAIL_BYTES = 18,        /* ,"crc":"01234567"} */
+  HF_RECORD_VERSION_DROPPED = 2, /* a snapshot whose document gc has taken out (gc_line.h) */
+  HF_DROP_BYTES = (HF_TILE_RECORDS + 7) / 8, /* a bit for each line of a tile */
 };
 
 /* The numbers stand in indexes. */
@@ -29,7 +31,10 @@ typedef enum hf_op {
   HF_OP_MODE = 2,    /* from here on the store has another locker */
   HF_OP_LOST = 3,    /* stands where a repair found a record that cannot be read again */
   HF_OP_UNKNOWN = 4, /* a newer version's: kept and counted by readers, refused by writers */
-  HF_OP_BASELINE = 5 /* what comparable runs are measured against from here on */
+  /* Index rows have these numbers: none ever changes. */
+  HF_OP_BASELINE = 5, /* what comparable runs are measured against from here on */
+  HF_OP_RETIRE = 6,   /* hides the snapshot `of`, or (undo) shows it again */
+  HF_OP_DROP = 7,     /* these documents of a tile are gone, or are being taken out */
 } hf_op;
 
 /* How a baseline was made. */
@@ -63,15 +68,21 @@ typedef struct hf_line {
   hf_piece mode;   /* HF_OP_MODE, with them: "publish" or "journal" */
   uint64_t legacy_seq;
   int legacy_clock;
-  hf_piece reason; /* HF_OP_LOST, HF_OP_END, HF_OP_BASELINE */
+  hf_piece reason; /* HF_OP_LOST, HF_OP_END, HF_OP_BASELINE, HF_OP_RETIRE */
+  uint64_t of;     /* the snapshot's seq. HF_OP_RETIRE; HF_OP_BASELINE (0: HF_BY_CLEAR) */
 
   /* HF_OP_BASELINE, which has run (of that snapshot), stage, dims and group as well */
   hf_baseline_by by;
-  uint64_t of;     /* seq of the snapshot; 0: HF_BY_CLEAR */
   hf_piece metric; /* a JSON Pointer, with quotation marks; absent: there is none */
   hf_piece value;  /* a number, as in the document; there where metric is, as the following */
   hf_goal goal;
   uint64_t min_runs; /* HF_BY_ESTABLISH; else 0 */
+
+  int undo;      /* HF_OP_RETIRE: it is taken back */
+  uint64_t tile; /* HF_OP_DROP */
+  int has_lines;
+  uint8_t lines[HF_DROP_BYTES]; /* HF_OP_DROP: the highest bit of the first byte is line 0 */
+  int dropped;                  /* the document was taken out by gc */
 } hf_line;
 
 /* "establish" and so on. Static. */
@@ -80,6 +91,9 @@ const char *hf_baseline_by_name(hf_baseline_by by);
 /* Appends the line (without newline) of `line` to out; pieces are copied as they are. */
 int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr);
 
+/* Ends the line that begins at `start` of out: ,"crc":"…"}. 0 or HF_ENOMEM. */
+int hf_line_add_crc(hf_buf *out, size_t start);
+
 /* Checks the CRC and takes the line apart; the pieces point into text. HF_EDAMAGED with what is
  * wrong (place: ""), else HF_OK. A line of an unknown version or op with a right CRC is HF_OK with
  * HF_OP_UNKNOWN. */
@@ -87,6 +101,10 @@ int hf_line_decode(const char *text, size_t bytes, hf_line *ret_line, hf_error *
 
 /* The same of a line whose CRC was checked when it was read. */
 int hf_line_take_apart(const char *text, size_t bytes, hf_line *ret_line, hf_error *reterr);
+/* Is line i one of these? */
+static inline int hf_drop_has(const uint8_t lines[HF_DROP_BYTES], size_t i) {
+  return lines[i / 8] >> (7 - i % 8) & 1;
+}
 
 /* Is the mode of an op "mode" one that this program can write in? */
 int hf_line_mode_is_known(const hf_line *line);

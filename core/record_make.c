@@ -127,6 +127,8 @@ int hf_record_json(const hf_record *record, char **ret_text, size_t *ret_bytes, 
   hf_buf out = {0};
   size_t body = hf_line_body_bytes(record->line_bytes);
   (void)hf_buf_printf(&out, "{\"seq\":%llu,", (unsigned long long)record->seq);
+  if (record->retired > 0)
+    (void)hf_buf_printf(&out, "\"retired\":%llu,", (unsigned long long)record->retired);
   hf_line line;
   int status = hf_line_decode(record->line, record->line_bytes, &line, reterr);
   if (status != HF_OK)

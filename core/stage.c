@@ -70,8 +70,8 @@ void hf_stage_remove(hf_store *store, hf_staged *staged) {
 
 typedef struct sweep {
   hf_store *store;
-  int64_t now_s; /* by the clock that gives the files their times */
-  unsigned swept;
+  int dry;
+  hf_swept swept;
 } sweep;
 
 /* The record of a left blob was committed: its writer may have died before it put the blob back (gc
@@ -100,7 +100,7 @@ static int replace_blob(hf_store *store, const char *name, hf_error *reterr) {
 /* When the file was changed last, by the server's clock. Not mtime alone: for the exclusive
  * creation of a file an NFS server may keep the client's verifier there until the client has set
  * the times, so that a file made a moment ago seems to be old. ctime is nobody's to set. */
-static int64_t changed_s(const struct stat *st) {
+int64_t hf_stage_changed_s(const struct stat *st) {
   int64_t modified_s = (int64_t)st->st_mtim.tv_sec;
   int64_t changed_s = (int64_t)st->st_ctim.tv_sec;
   return modified_s > changed_s ? modified_s : changed_s;
@@ -108,43 +108,62 @@ static int64_t changed_s(const struct stat *st) {
 
 static int sweep_entry(void *context, const char *name, hf_error *reterr) {
   sweep *work = context;
+  hf_swept *swept = &work->swept;
   struct stat st;
   (void)reterr;
   if (hf_sys_fstatat(work->store->stage_fd, name, &st) != 0)
     return HF_OK;
   if (!S_ISREG(st.st_mode)) /* not ours: verify names it */
     return HF_OK;
-  if (changed_s(&st) + HF_STAGE_SWEEP_AGE_S > work->now_s)
+  if (hf_stage_changed_s(&st) + HF_STAGE_SWEEP_AGE_S > swept->now_s)
     return HF_OK;
   const char *end = strrchr(name, '.');
   hf_error why = HF_ERROR_INIT;
-  if (end != NULL && strcmp(end, ".blob") == 0 && replace_blob(work->store, name, &why) != HF_OK)
+  if (!work->dry && end != NULL && strcmp(end, ".blob") == 0 &&
+      replace_blob(work->store, name, &why) != HF_OK)
     return HF_OK; /* left for the next sweep */
-  if (hf_sys_unlink(work->store->stage_fd, name, 0) == 0)
-    work->swept++;
+  int failed = 0;
+  if (hf_blob_is_aside(name)) /* of a killed gc, the next one of which looks at it again */
+    failed = work->dry ? 0 : hf_blob_put_back(work->store, name, &why);
+  else if (!work->dry)
+    failed = hf_sys_unlink(work->store->stage_fd, name, 0);
+  swept->files += failed == 0;
+  swept->bytes += failed == 0 ? (uint64_t)st.st_size : 0;
+  swept->left += failed != 0 && errno != ENOENT;
   return HF_OK;
 }
 
-int hf_stage_sweep(hf_store *store, hf_error *reterr) {
+int hf_stage_sweep_counted(hf_store *store, int dry, hf_swept *ret_swept, hf_error *reterr) {
   /* The age of a file is judged against a file made now: the server's clock may differ from ours.
    */
-  sweep work = {store, 0, 0};
+  sweep work = {store, dry, {0, 0, 0, hf_realtime_us() / 1000000}};
   struct stat st;
   char name[HF_ID_CHARS + 1];
   hf_id id;
-  int status = hf_id_make(&id, reterr);
+  *ret_swept = (hf_swept){0};
+  int status = dry ? HF_OK : hf_id_make(&id, reterr);
   if (status != HF_OK)
     return status;
-  hf_id_format(&id, name);
-  if (hf_file_create(store->stage_fd, name, "", 0, 0, NULL) != HF_OK)
-    return HF_OK; /* the save itself will say why nothing can be made here */
-  int failed = hf_sys_fstatat(store->stage_fd, name, &st);
-  (void)hf_sys_unlink(store->stage_fd, name, 0);
-  if (failed != 0)
-    return HF_OK;
-  work.now_s = (int64_t)st.st_ctim.tv_sec;
+  if (!dry) {
+    hf_id_format(&id, name);
+    if (hf_file_create(store->stage_fd, name, "", 0, 0, NULL) != HF_OK)
+      return HF_OK; /* the save itself will say why nothing can be made here */
+    int failed = hf_sys_fstatat(store->stage_fd, name, &st);
+    (void)hf_sys_unlink(store->stage_fd, name, 0);
+    if (failed != 0)
+      return HF_OK;
+    work.swept.now_s = (int64_t)st.st_ctim.tv_sec;
+  }
   status = hf_dir_each(store->stage_fd, "stage", sweep_entry, &work, reterr);
-  if (work.swept > 0)
-    hf_store_log(store, HF_LOG_INFO, "swept %u files that dead writers left in stage/", work.swept);
+  *ret_swept = work.swept;
+  return status;
+}
+
+int hf_stage_sweep(hf_store *store, hf_error *reterr) {
+  hf_swept swept;
+  int status = hf_stage_sweep_counted(store, 0, &swept, reterr);
+  if (swept.files > 0)
+    hf_store_log(store, HF_LOG_INFO, "swept %llu files that dead writers left in stage/",
+                 (unsigned long long)swept.files);
   return status;
 }

@@ -3,6 +3,8 @@
 #ifndef HF_CORE_STAGE_H
 #define HF_CORE_STAGE_H
 
+#include <sys/stat.h>
+
 #include "attempt.h"
 #include "store.h"
 
@@ -35,5 +37,18 @@ void hf_stage_remove(hf_store *store, hf_staged *staged);
  * blob is first put in place if its record was committed. */
 enum { HF_STAGE_SWEEP_AGE_S = 3600 };
 int hf_stage_sweep(hf_store *store, hf_error *reterr);
+
+typedef struct hf_swept {
+  uint64_t files;
+  uint64_t bytes;
+  uint64_t left; /* that are old, and could not be removed */
+  int64_t now_s; /* when it began, by the clock that gives the files their times; 0: not known */
+} hf_swept;
+
+/* The same, counted; dry: only counted, by this host's clock. */
+int hf_stage_sweep_counted(hf_store *store, int dry, hf_swept *ret_swept, hf_error *reterr);
+
+/* When a file was changed last, by the server's clock. */
+int64_t hf_stage_changed_s(const struct stat *st);
 
 #endif

@@ -13,6 +13,7 @@
 #include <holdfast/holdfast.h>
 
 #include "counters.h"
+#include "drops.h"
 #include "manifest.h"
 #include "part.h"
 #include "view.h"
@@ -77,6 +78,7 @@ struct hf_store {
   pthread_mutex_t view_mutex;
   hf_view view;
   hf_view view_before;         /* within a refresh that reads the view anew; else empty */
+  hf_drops drops;              /* of the tile that was asked about last: dropped.h */
   uint64_t mark_length;        /* of log/mark, when last looked at */
   uint64_t durable_head;       /* the names up to here are known to be durable */
   _Atomic uint64_t tiles_seen; /* the length of tile/mark, when last looked at */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dropped.h"
 #include "err.h"
 #include "file.h"
 #include "sys.h"
@@ -42,6 +43,21 @@ static int by_number(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
+/* Its lines, or what gc made of them, from `offset` on. */
+static int stands_there(const hf_buf *loose, const hf_buf *tile, size_t offset) {
+  const char *from = tile->data + offset;
+  size_t end = offset;
+  for (size_t at = 0; at < loose->used; at++) {
+    if (loose->data[at] != '\n')
+      continue;
+    const char *newline = memchr(tile->data + end, '\n', tile->used - end);
+    if (newline == NULL)
+      return 0;
+    end = (size_t)(newline - tile->data) + 1;
+  }
+  return hf_lines_are_forms_of(from, end - offset, loose->data, loose->used);
+}
+
 /* A loose file whose every byte stands in the tile is freed. Any other stays, for verify to name:
  * it may be that of a writer who slept, and who takes it back himself. */
 static int free_one(hf_store *store, uint64_t seq, const hf_buf *tile, const hf_lines *lines) {
@@ -52,8 +68,7 @@ static int free_one(hf_store *store, uint64_t seq, const hf_buf *tile, const hf_
   hf_log_name(seq, name);
   return lines->line[i].intact &&
          hf_file_read(store->log_fd, name, HF_LOG_FILE_BYTES_MAX, &there, NULL) == 1 &&
-         there.used > 0 && there.used <= tile->used - offset &&
-         memcmp(there.data, tile->data + offset, there.used) == 0 &&
+         there.used > 0 && stands_there(&there, tile, offset) &&
          hf_sys_unlink(store->log_fd, name, 0) == 0;
 }
 

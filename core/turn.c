@@ -174,8 +174,10 @@ static enum next linked(hf_store *store, hf_staged *staged, uint64_t seq) {
     hf_attempts_decide_unsure(staged->attempt, staged->count, &why);
     return NEXT_DONE;
   }
-  if (hf_blob_place_all(store, staged->attempt, staged->count, 1, &why) != HF_OK)
-    hf_store_log(store, HF_LOG_WARNING, "%s: %s", why.place, why.message);
+  if (hf_blob_place_all(store, staged->attempt, staged->count, 1, &why) != HF_OK) {
+    hf_attempts_decide_unsure(staged->attempt, staged->count, &why);
+    return NEXT_DONE;
+  }
   hf_count(&store->counters.commits, 1);
   hf_attempts_decide_committed(staged->attempt, staged->count, seq);
   hf_packer_committed(store, seq + staged->count - 1);

@@ -20,6 +20,9 @@ static void work_free(hf_verify_work *work) {
   hf_seqs_free(&work->names);
   hf_seqs_free(&work->tiles);
   hf_seqs_free(&work->others);
+  hf_seqs_free(&work->taken);
+  free(work->droppings);
+  free(work->gone);
   free(work->ids);
   free(work->path);
 }
@@ -55,6 +58,8 @@ static int check_parts(hf_verify_work *work, hf_error *reterr) {
     status = hf_verify_log(work, reterr);
   if (status == HF_OK && work->log_usable)
     status = hf_verify_rows_say(work, reterr);
+  if (status == HF_OK && work->log_usable)
+    status = hf_verify_drops(work, reterr);
   if (status == HF_OK && work->log_usable && work->tile_fd >= 0)
     status = hf_verify_index(work, reterr);
   if (status == HF_OK && work->log_usable)

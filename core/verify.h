@@ -92,6 +92,18 @@ typedef struct hf_seen_id {
   uint64_t seq;
 } hf_seen_id;
 
+/* What an op "drop" says. */
+typedef struct hf_dropping {
+  uint64_t tile;
+  uint8_t lines[HF_DROP_BYTES];
+} hf_dropping;
+
+/* A snapshot whose blob is gone. */
+typedef struct hf_gone {
+  uint64_t seq;
+  uint8_t sha256[32];
+} hf_gone;
+
 typedef struct hf_verify_work {
   const hf_verify_options *options;
   hf_verify_report *report;
@@ -125,6 +137,12 @@ typedef struct hf_verify_work {
   uint64_t gap_until;   /* the gap before this seq is known to be narrow */
   uint64_t part_said;   /* the first seq of the part of whose tail was told; 0: none */
   int log_incomplete;   /* some of it could not be read, or is too much to be repaired */
+
+  hf_seqs taken; /* snapshots whose lines have no document any more */
+  hf_gone *gone; /* those whose blob is gone */
+  size_t gone_count;
+  hf_dropping *droppings; /* of the ops "drop" that the walk has met; sorted at its end */
+  size_t droppings_count;
 
   uint64_t mode_seq;                              /* of the last op "mode"; 0: none was seen */
   char mode_locker[HF_LOCKER_NAME_BYTES_MAX + 1]; /* that it names */
@@ -276,6 +294,14 @@ int hf_verify_ids(hf_verify_work *work, hf_error *reterr);
  * found. */
 int hf_verify_row(hf_verify_work *work, const hf_span *span, size_t i, hf_error *reterr);
 int hf_verify_rows_say(hf_verify_work *work, hf_error *reterr);
+
+/* What gc has dropped (verify_drop.c): a blob that is gone is told of at the end, by
+ * hf_verify_drops. */
+int hf_verify_drop_gone(hf_verify_work *work, uint64_t seq, const hf_line *line, hf_error *reterr);
+int hf_verify_drop_add(hf_verify_work *work, const hf_line *line, hf_error *reterr);
+int hf_verify_drops(hf_verify_work *work, hf_error *reterr);
+/* Is there such a record about the tile? Asked behind hf_verify_drops. */
+int hf_verify_drops_of(const hf_verify_work *work, uint64_t tile);
 
 /* The indexes (verify_index.c). */
 int hf_verify_index(hf_verify_work *work, hf_error *reterr);

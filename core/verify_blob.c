@@ -48,7 +48,7 @@ static int read_blob(hf_verify_work *work, uint64_t seq, const hf_line *line, co
     return HF_OK;
   }
   if (got == 0)
-    return say_gone(work, seq, path, "the document is gone");
+    return hf_verify_drop_gone(work, seq, line, reterr);
   if (got < 0) {
     hf_err_place_below(&why, "blob");
     if (reterr != NULL)
@@ -82,7 +82,7 @@ int hf_verify_blob(hf_verify_work *work, uint64_t seq, const hf_line *line, hf_e
       break;
   }
   if (is == HF_NAME_ABSENT)
-    return say_gone(work, seq, path, "the document is gone");
+    return hf_verify_drop_gone(work, seq, line, reterr);
   if (is != HF_NAME_FILE) {
     (void)snprintf(what, sizeof what, "%s stands in the place of the document",
                    hf_verify_name_text((hf_kind_of_name)is));

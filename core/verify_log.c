@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dropped.h"
 #include "err.h"
 #include "repair.h"
 #include "verify.h"
@@ -165,7 +166,10 @@ static int say_packed(hf_verify_work *work, const hf_span *span, uint64_t seq, h
   int is = hf_verify_read(work->log_fd, "log", name, &text, &too_long, &unreadable, reterr);
   if (is < 0 || is == HF_NAME_ABSENT)
     return is < 0 ? is : HF_OK;
-  for (size_t i = (size_t)(seq - span->first); i < span->count && packed.used < text.used; i++) {
+  size_t lines = 0;
+  for (size_t at = 0; at < text.used; at++)
+    lines += text.data[at] == '\n';
+  for (size_t i = (size_t)(seq - span->first); i < span->count && lines > 0; i++, lines--) {
     const hf_vline *line = &span->lines.line[i];
     if (!line->whole)
       break;
@@ -173,8 +177,8 @@ static int say_packed(hf_verify_work *work, const hf_span *span, uint64_t seq, h
     if (hf_buf_add_char(&packed, '\n') != 0)
       return hf_err_nomem(reterr);
   }
-  int same = is == HF_NAME_FILE && text.used > 0 && text.used == packed.used &&
-             memcmp(text.data, packed.data, text.used) == 0;
+  int same = is == HF_NAME_FILE && text.used > 0 &&
+             hf_lines_are_forms_of(packed.data, packed.used, text.data, text.used);
   if (same && span->in_part) /* copied there: freed with its tile */
     return HF_OK;
   hf_verify_say(work, HF_SAY_REMARK, same ? "leftover" : "tile", seq, path,

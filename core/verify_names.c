@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "blob.h"
 #include "boot.h"
 #include "clock.h"
 #include "err.h"
@@ -212,9 +213,11 @@ int hf_verify_list_blobs(hf_verify_work *work, hf_error *reterr) {
 
 /* ---- stage/ ---- */
 
-/* <ULID>, <ULID>.blob, <ULID>.<ULID>.blob */
+/* <ULID>, <ULID>.blob, <ULID>.<ULID>.blob, <ULID>.<sha256>.aside */
 static int is_staged_name(const char *name) {
   hf_id id;
+  if (hf_blob_is_aside(name))
+    return 1;
   size_t bytes = strlen(name);
   if (bytes < HF_ID_CHARS || bytes > STAGE_NAME_BYTES_MAX ||
       hf_id_parse(name, HF_ID_CHARS, &id) != 0)

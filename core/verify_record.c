@@ -200,13 +200,19 @@ int hf_verify_record(hf_verify_work *work, uint64_t seq, const char *path, const
     return check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_BASELINE:
     return check_baseline(work, seq, path, text, bytes, &line, reterr);
+  case HF_OP_DROP:
+    status = hf_verify_drop_add(work, &line, reterr);
+    return status != HF_OK ? status : check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_END:
+  case HF_OP_RETIRE:
     return check_envelope(work, seq, path, text, bytes, &line, reterr);
   case HF_OP_SAVE:
     break;
   }
   work->report->snapshots++;
   status = check_envelope(work, seq, path, text, bytes, &line, reterr);
+  if (status == HF_OK && line.dropped)
+    return hf_seqs_add(&work->taken, seq, reterr);
   if (status == HF_OK && line.blob)
     status = hf_verify_blob(work, seq, &line, reterr);
   else if (status == HF_OK && work->options->deep)

@@ -1,5 +1,6 @@
 #include "view.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,25 @@ uint64_t hf_row_id_hash(const hf_id *id) {
   return HF_TEST_HASH(hf_hash64(3, id->bytes, sizeof id->bytes));
 }
 
+uint64_t hf_named_hash(hf_op op, uint64_t number) {
+  uint64_t bytes = htole64(number);
+  return HF_TEST_HASH(hf_hash64(op == HF_OP_RETIRE ? 7 : 8, &bytes, sizeof bytes));
+}
+
+int hf_line_names(const hf_line *line, uint64_t *ret_hash) {
+  if (line->op == HF_OP_END)
+    *ret_hash = hf_row_id_hash(&line->ends);
+  else if (line->op == HF_OP_RETIRE || line->op == HF_OP_DROP)
+    *ret_hash = hf_named_hash(line->op, line->op == HF_OP_RETIRE ? line->of : line->tile);
+  else
+    return 0;
+  return 1;
+}
+
+static int names_something(const hf_row *row) {
+  return row->op == HF_OP_END || row->op == HF_OP_RETIRE || row->op == HF_OP_DROP;
+}
+
 void hf_row_fill(hf_row *row, const hf_line *line, const hf_place *place) {
   memset(row, 0, sizeof *row);
   row->file_first = place->file_first;
@@ -64,8 +84,7 @@ void hf_row_fill(hf_row *row, const hf_line *line, const hf_place *place) {
   row->id = line->id;
   if (line->blob)
     row->flags |= HF_ROW_BLOB;
-  if (line->op == HF_OP_END)
-    row->ends_hash = hf_row_id_hash(&line->ends);
+  (void)hf_line_names(line, &row->ends_hash);
   if (line->has_sha256)
     memcpy(&row->doc_hash, line->sha256, sizeof row->doc_hash);
   if (line->op != HF_OP_SAVE && line->op != HF_OP_BASELINE)
@@ -112,7 +131,7 @@ static void index_row(hf_view *view, uint64_t seq, hf_row *row) {
   if ((row->flags & HF_ROW_DAMAGED) != 0)
     return;
   hf_map_add(&view->by_id, hf_row_id_hash(&row->id), seq);
-  if (row->op == HF_OP_END)
+  if (names_something(row))
     hf_map_add(&view->by_ended, row->ends_hash, seq);
   row->key_before = row->key_after = row->peer_before = 0;
   if (row->op == HF_OP_BASELINE)
@@ -149,6 +168,8 @@ int hf_view_append(hf_view *view, const hf_line *line, const hf_place *place) {
     view->damaged_first = seq;
   if (line != NULL && line->op == HF_OP_MODE)
     take_mode(view, seq, line);
+  view->retire_count += line != NULL && line->op == HF_OP_RETIRE;
+  view->drop_count += line != NULL && line->op == HF_OP_DROP;
   if (line != NULL && line->op == HF_OP_UNKNOWN && view->unknown_count++ == 0)
     view->unknown_first = seq;
   return HF_OK;
@@ -262,6 +283,17 @@ int hf_view_find_ended(hf_view *view, const hf_id *id, uint64_t after, hf_view_w
   if (got == 1)
     walk->below = *ret_seq;
   return got;
+}
+
+int hf_view_find_named(hf_view *view, uint64_t hash, uint64_t below, uint64_t *ret_seq,
+                       hf_error *reterr) {
+  size_t position = 0;
+  uint64_t last = 0;
+  for (uint64_t seq; (seq = hf_map_find(&view->by_ended, hash, &position)) != 0;)
+    if (seq < below && seq > last)
+      last = seq;
+  *ret_seq = last;
+  return last != 0 ? 1 : find_in_index(view, HF_INDEX_BY_ENDED, hash, below, ret_seq, reterr);
 }
 
 int hf_view_find_key(hf_view *view, uint64_t key_hash, uint64_t at, uint64_t *ret_seq,

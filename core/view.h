@@ -27,7 +27,7 @@ typedef struct hf_row {
   uint64_t peer_hash;
   uint64_t run_hash;
   uint64_t doc_hash;    /* the first 8 bytes of the document's SHA-256 */
-  uint64_t ends_hash;   /* in memory, op "end": of the id that it ends */
+  uint64_t ends_hash;   /* in memory, of what the record names: hf_line_names */
   uint64_t key_before;  /* in memory: the row before with this key_hash; 0: none there */
   uint64_t key_after;   /* in memory: the row after; 0: it is the current one */
   uint64_t peer_before; /* op "baseline": the baseline before with this peer_hash */
@@ -50,7 +50,7 @@ typedef struct hf_view {
   hf_map by_key;              /* the current revision */
   hf_map by_peer;             /* the last one */
   hf_map by_id;
-  hf_map by_ended;    /* the id that an op "end" names -> that record's seq */
+  hf_map by_ended;    /* what a record names (hf_line_names) -> that record's seq */
   hf_map by_baseline; /* a peer_hash -> the last op "baseline" of it */
   uint64_t damaged_count;
   uint64_t damaged_first;
@@ -58,6 +58,8 @@ typedef struct hf_view {
   char locker[HF_LOCKER_NAME_BYTES_MAX + 1]; /* that it names */
   int journal;                               /* its mode is journal */
   uint64_t foreign_mode_seq; /* of an op "mode" whose mode this program does not know; 0: none */
+  uint64_t retire_count;     /* of ops "retire"; 0: nothing was ever retired */
+  uint64_t drop_count;       /* of ops "drop" */
   uint64_t unknown_count;    /* records of a newer version */
   uint64_t unknown_first;
 } hf_view;
@@ -93,6 +95,11 @@ int hf_view_append_row(hf_view *view, const hf_row *row);
 void hf_row_fill(hf_row *row, const hf_line *line, const hf_place *place);
 uint64_t hf_row_id_hash(const hf_id *id);
 
+/* By what a record is found that says something of others: an op "end" by the id that it ends, an
+ * op "retire" by the seq, an op "drop" by the tile. 1 and the hash; 0: it names nothing. */
+int hf_line_names(const hf_line *line, uint64_t *ret_hash);
+uint64_t hf_named_hash(hf_op op, uint64_t number);
+
 /* The records up to `base` leave the memory, for an index has them. 0 or HF_ENOMEM (the view is as
  * before). */
 int hf_view_rebase(hf_view *view, uint64_t base);
@@ -120,6 +127,10 @@ typedef struct hf_view_walk {
 } hf_view_walk;
 int hf_view_find_ended(hf_view *view, const hf_id *id, uint64_t after, hf_view_walk *walk,
                        uint64_t *ret_seq, hf_error *reterr);
+
+/* The last record below `below` that may name this (hf_named_hash). A hint: check the record. */
+int hf_view_find_named(hf_view *view, uint64_t hash, uint64_t below, uint64_t *ret_seq,
+                       hf_error *reterr);
 
 /* The last row with this key_hash at or below `at`. A hint: check the record. */
 int hf_view_find_key(hf_view *view, uint64_t key_hash, uint64_t at, uint64_t *ret_seq,

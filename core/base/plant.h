@@ -89,7 +89,13 @@
   X(WATCH_LOOKS_FIRST, "a watch looks at the log before it asks the kernel for notices of it")     \
   X(WATCH_DOUBLES, "a watch that opens its store anew gives the last record once more")            \
   X(WATCH_KEEPS_OLD, "a watch does not see that another file stands at the path of the mark")      \
-  X(WATCH_SHOWS_UNPROVEN, "a watch gives what is appended and not durable yet")
+  X(WATCH_SHOWS_UNPROVEN, "a watch gives what is appended and not durable yet")                    \
+  X(GC_NO_RECORD, "gc takes documents out of a tile without a record that drops them")             \
+  X(GC_PLAN_UNJUDGED, "gc drops what it planned, though the log says now that it is to be kept")   \
+  X(GC_BLOB_NOT_PUT_BACK, "gc removes a blob that a record names by now")                          \
+  X(GC_TILE_NOT_DURABLE, "gc renames a tile's new bytes over it without fsync")                    \
+  X(DEDUPE_BY_DROPPED, "a save is answered by a revision whose document gc has dropped")           \
+  X(TRUST_OFFSET, "a record is looked for where it stood before gc wrote its tile anew")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,
@@ -102,7 +108,12 @@ typedef enum hf_plant {
  * test can continue it, or kill it, whenever it likes. X(name, text) */
 #define HF_PAUSE_LIST(X)                                                                           \
   X(AFTER_ACQUIRE, "after-acquire") /* the lock is held and verified, the link comes next */       \
-  X(AFTER_LINK, "after-link")       /* published; not yet durable, not yet marked */
+  X(AFTER_LINK, "after-link")       /* published; not yet durable, not yet marked */               \
+  X(GC_PLANNED, "gc-planned")       /* what gc will drop is decided, no record says so yet */      \
+  X(GC_DROPPED, "gc-dropped")       /* the records say so, no tile is written anew yet */          \
+  X(GC_STAGED, "gc-staged")         /* a tile's new bytes are staged, the rename comes next */     \
+  X(GC_BLOBS, "gc-blobs")           /* blobs were looked at, and are taken aside next */           \
+  X(GC_ASIDE, "gc-aside")           /* blobs are aside; the log is read again next */
 
 typedef enum hf_pause {
 #define HF_PAUSE_ENUM(name, text) HF_PAUSE_##name,

@@ -62,6 +62,9 @@ typedef struct hf_export_options {
   /* which ones, and as of which seq (`until`); NULL: all, as of the head when it began. limit and
    * reverse count as well; all_revisions, all_records and with_documents are the format's own */
   const hf_list_options *list;
+  /* NULL, or: gets how many snapshots are left out, for gc has dropped their documents. (CSV, which
+   * has no documents, has them all.) */
+  uint64_t *ret_dropped;
 } hf_export_options;
 
 /* Writes snapshots in the order of their seq (or against it: list->reverse). The output depends on
@@ -98,6 +101,77 @@ typedef struct hf_pack_report {
  * HF_EVERSION (a newer version's record), HF_EIO, HF_ECANCELLED (by progress). */
 HF_API int hf_pack(hf_store *store, const hf_pack_options *options, hf_pack_report *ret_report,
                    hf_error *reterr);
+
+/* ---- retire ---------------------------------------------------------------------------------- */
+
+typedef struct hf_retire_options {
+  const char *reason; /* 1 to HF_REASON_BYTES_MAX bytes; with undo NULL is allowed */
+  int undo;           /* 1: take it back: the snapshot is shown again */
+  int64_t timeout_ms; /* as for hf_save */
+} hf_retire_options;
+
+typedef struct hf_retire_report {
+  uint64_t of;  /* the snapshot */
+  uint64_t seq; /* of the record that hides it, or shows it again; 0: it was never hidden */
+  int created;  /* 1: that record is new. 0: nothing was to be done */
+} hf_retire_report;
+
+/* Hides a snapshot: hf_list, hf_prev and hf_get by key pass over it, as if it had not been saved;
+ * hf_get_seq still gives it, and everything can be taken back. The snapshot is the one with the
+ * seq, or, with key not NULL, that key's current revision (undo: its highest retired one). It is a
+ * record in the log (op "retire"), committed like any other. Saving the same document again makes a
+ * new revision.
+ * Errors: HF_ENOTFOUND (no such snapshot), HF_EINVAL, HF_ELIMIT (the reason), HF_EUNSURE
+ * (hf_resolve settles it), those of hf_save. */
+HF_API int hf_retire(hf_store *store, const hf_key *key, uint64_t seq,
+                     const hf_retire_options *options, hf_retire_report *ret_report,
+                     hf_error *reterr);
+
+/* ---- gc -------------------------------------------------------------------------------------- */
+
+/* What is kept. Each rule keeps; what no rule keeps is dropped. Without keep_last and older_than_ms
+ * no document is dropped. */
+typedef struct hf_gc_options {
+  /* the last so many snapshots of each (group, stage, dims), or of each key where there is no
+   * group. Every revision counts; a retired one is none of them. 0: no such rule */
+  uint64_t keep_last;
+  /* every snapshot that a baseline names, or has named */
+  int keep_baselines;
+  /* snapshots that were saved ("at") less than so long before now, or before the latest save, if
+   * that is earlier: a clock that is wrong keeps more, never less. 0: no such rule */
+  int64_t older_than_ms;
+  int dry_run;             /* 1: tell what would be freed, and change nothing */
+  int64_t timeout_ms;      /* as for hf_save; for each record */
+  hf_progress_fn progress; /* NULL: none. "records", "tiles", ... */
+  void *progress_context;
+} hf_gc_options;
+
+typedef struct hf_gc_report {
+  uint64_t head;      /* when it looked last */
+  uint64_t documents; /* taken out of tiles */
+  uint64_t bytes;     /* by which these tiles are shorter now */
+  uint64_t tiles;     /* written anew */
+  uint64_t records;   /* that say what is dropped; made by this call */
+  uint64_t waiting;   /* documents that are to go, and stand in no full tile yet: they stay */
+  uint64_t blobs;     /* large documents that were removed */
+  uint64_t blob_bytes;
+  uint64_t blobs_young; /* that nothing refers to, and that changed within the last hour: kept */
+  uint64_t leftovers;   /* files of dead writers in stage/, older than an hour */
+  uint64_t leftover_bytes;
+} hf_gc_report;
+
+/* Frees space: packs, drops documents (their envelopes stay: seq, key, time, size and SHA-256, so
+ * no number is freed), removes blobs that no record refers to any more, and what dead writers left.
+ * What is dropped is told by records in the log (op "drop") before anything is removed: from then
+ * on hf_get and its like answer HF_EDROPPED, the same document saved again makes a new record, and
+ * no gc brings it back. Writers, readers, packers and other gcs may be at work; killed at any
+ * instant it leaves a correct store, and the next one goes on. options NULL: drops nothing.
+ * ret_report may be NULL; it is written on failure, too.
+ * Errors: HF_ECONFLICT (what is to be kept changed again and again meanwhile), HF_EDAMAGED,
+ * HF_EVERSION (nothing is dropped from a log with damaged or unknown records), HF_ECANCELLED (by
+ * progress), HF_EUNSURE (run it again), those of hf_save. */
+HF_API int hf_gc(hf_store *store, const hf_gc_options *options, hf_gc_report *ret_report,
+                 hf_error *reterr);
 
 /* ---- verify ---------------------------------------------------------------------------------- */
 

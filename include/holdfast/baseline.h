@@ -41,8 +41,7 @@ enum {
   HF_BASELINE_MIN_RUNS_DEFAULT = 5,
   HF_BASELINE_MIN_RUNS_MAX = 1000000,
   HF_BASELINE_VALUE_BYTES_MAX = 1024, /* of a number's text; a longer one is no metric */
-  HF_METRIC_BYTES_MAX = 1024,         /* of a JSON Pointer to a metric */
-  HF_REASON_BYTES_MAX = 1024
+  HF_METRIC_BYTES_MAX = 1024          /* of a JSON Pointer to a metric */
 };
 
 /* What runs have in common that are comparable. dims: exactly these, in any order. */

@@ -45,7 +45,8 @@ extern "C" {
   X(HF_ECONFIG, -18, "the configuration is not valid or not complete")                             \
   X(HF_EUNSUPPORTED, -19, "the filesystem cannot do what a store needs")                           \
   X(HF_ECANCELLED, -20, "stopped by a callback of the caller")                                     \
-  X(HF_EINTERNAL, -21, "a defect of Holdfast itself")
+  X(HF_EINTERNAL, -21, "a defect of Holdfast itself")                                              \
+  X(HF_EDROPPED, -22, "the document was dropped by gc; its envelope stays")
 
 typedef enum hf_status {
 #define HF_STATUS_ENUM(name, value, text) name = (value),

@@ -16,8 +16,9 @@
  *     pointer    = JSON Pointer (RFC 6901) into the document: /outputs/metrics/auc; it ends before
  * a blank or one of ( ) < > = ! , " and with any of these is written @"/a b/c" member     = "seq" |
  * "op" | "id" | "run_id" | "stage" | "group" | "dims" | "dims." name | "ts" | "at" | "time" |
- * "host" | "pid" | "sha256" | "size" | "current" | "legacy_seq" | "legacy_clock"        of the
- * envelope; a name with blanks or with one of the characters above is written dims."a name"
+ * "host" | "pid" | "sha256" | "size" | "current" | "legacy_seq" | "legacy_clock" of the envelope |
+ * "retired" (the seq of the record that hides it) | "dropped" (that of the one by which gc dropped
+ * its document); a name with blanks or with one of the characters above is written dims."a name"
  *
  * What a comparison answers:
  *  - Numbers are compared exactly, as decimals, never as doubles: 0.10 == 1e-1, and

@@ -64,6 +64,7 @@ enum {
   HF_DIM_VALUE_BYTES_MAX = 256,
   HF_GROUP_BYTES_MAX = 1024,
   HF_TIMESTAMP_BYTES_MAX = 64,
+  HF_REASON_BYTES_MAX = 1024,
   HF_DOC_NESTING_MAX = 512,
   HF_DOC_BYTES_MAX_DEFAULT = 64 * 1024 * 1024, /* limits.document_bytes_max of the configuration */
   HF_DOC_INLINE_BYTES_MAX = 64 * 1024,         /* longer documents are kept as blobs */
@@ -212,7 +213,8 @@ typedef struct hf_saved {
 
 /* Saves one snapshot. timeout_ms: how long to wait for the lock (negative: HF_TIMEOUT_MS_DEFAULT;
  * 0: ask once). The same document and group again as the key's current revision: its seq, nothing
- * new (asked before the condition).
+ * new (asked before the condition; a new record where gc has dropped that one's document).
+ * A retired revision is not current: for the conditions, too, it is as if it had not been saved.
  * Errors: HF_EINVAL, HF_EDOC (place: line and column), HF_ELIMIT, HF_ECONFLICT, HF_ELOCK,
  * HF_EBACKEND, HF_EUNSURE, HF_EENDED, HF_EDAMAGED, HF_EIO, HF_ENOMEM: see I6 above. */
 HF_API int hf_save(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
@@ -240,7 +242,7 @@ HF_API int hf_make_id(char *text, hf_error *reterr);
 /* One record, in one piece of memory. Owned by the caller; the strings live as long as it does. */
 typedef struct hf_record {
   uint64_t seq;
-  const char *op; /* "save" for a snapshot; "end", "mode", "baseline", "lost" ... */
+  const char *op; /* "save" for a snapshot; "end", "mode", "retire", "drop", "lost" ... */
   const char *id;
   const char *run_id; /* NULL where the op has none, as the following */
   const char *stage;
@@ -258,6 +260,8 @@ typedef struct hf_record {
   uint64_t legacy_seq; /* 0: none */
   int legacy_clock;
   int is_current;   /* 1: the key's current revision as of the seq that was asked for */
+  uint64_t retired; /* the seq of the record that hides it (hf_retire); 0: it is not hidden */
+  uint64_t dropped; /* of the one by which gc dropped its document (hf_gc); 0: it is there */
   const char *line; /* the record as it is stored, without newline */
   size_t line_bytes;
 } hf_record;
@@ -273,16 +277,19 @@ HF_API int hf_record_json(const hf_record *record, char **ret_text, size_t *ret_
 /* The highest seq; 0 when the store is empty. */
 HF_API int hf_head(hf_store *store, uint64_t *ret_head, hf_error *reterr);
 
-/* The record with this seq, whatever its op, with its document. 1, 0 (no such seq), or negative:
- * HF_EDAMAGED where the record, or its blob, cannot be read. */
+/* The record with this seq, whatever its op, with its document, retired or not. 1, 0 (no such seq),
+ * or negative: HF_EDAMAGED where the record, or its blob, cannot be read; HF_EDROPPED where gc has
+ * dropped the document (hf_list shows the envelope), as the following do. */
 HF_API int hf_get_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *reterr);
 
-/* The key's current revision as of seq `at` (0: now). 1, 0 or negative. */
+/* The key's current revision as of seq `at` (0: now): the highest one that was not retired then. 1,
+ * 0 or negative. */
 HF_API int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_record,
                   hf_error *reterr);
 
 /* The previous comparable snapshot: the highest seq below `seq` with the same group, stage and dims
- * and another run_id. Every revision counts. 1, 0 (there is none, or the snapshot has no group),
+ * and another run_id. Every revision counts, but none that is retired. 1, 0 (there is none, or the
+ * snapshot has no group),
  * HF_ENOTFOUND: `seq` is no snapshot. */
 HF_API int hf_prev_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *reterr);
 
@@ -303,8 +310,9 @@ typedef struct hf_list_options {
   uint64_t limit; /* at most so many; 0: all */
   int reverse;
   int all_revisions;  /* older revisions too */
-  int all_records;    /* records that are no snapshots too (implies all_revisions) */
-  int with_documents; /* else hf_record.doc is NULL */
+  int all_records;    /* records that are no snapshots too (implies all_revisions and retired) */
+  int with_documents; /* else hf_record.doc is NULL, as it is where gc has dropped the document */
+  int retired;        /* retired ones too (hf_record.retired says which) */
   const char *host;   /* NULL: any */
   /* the snapshot's own time (where it has none: when it was saved) must be this one or later, and
    * earlier than that one: timestamps as of hf_save_request; NULL: no bound. A time without a zone
@@ -323,7 +331,7 @@ typedef struct hf_cursor hf_cursor;
 HF_API int hf_list(hf_store *store, const hf_list_options *options, hf_cursor **ret_cursor,
                    hf_error *reterr);
 
-/* The revisions of one key, lowest seq first. */
+/* The revisions of one key, lowest seq first, retired ones too. */
 HF_API int hf_history(hf_store *store, const hf_key *key, hf_cursor **ret_cursor, hf_error *reterr);
 
 /* 1: *ret_record is the next one, which the caller frees. 0: the end. HF_EDAMAGED: this one cannot

@@ -16,8 +16,8 @@ LEGACY = os.path.join(TREE, "tests", "data", "legacy")
 TIMEOUT_S = 170
 OTHER_UID = 65534
 COMMANDS = (
-    "init save get prev head list groups history diff baseline resolve watch import export report "
-    "stats pack verify lock locker doctor bench version help"
+    "init save get prev head list groups history diff baseline resolve watch retire gc import export "
+    "report stats pack verify lock locker doctor bench version help"
 ).split()
 
 DONE, FAILED, USAGE, NOT_FOUND, CONFLICT, LOCK, UNSURE, DIFFERS = range(8)

@@ -9,7 +9,7 @@ import unicodedata
 from support import FAILED, NOT_FOUND, Case, main
 
 MEMBERS = (
-    "seq op id run_id stage dims group ts at host pid sha256 size current legacy_seq legacy_clock"
+    "seq op id run_id stage dims group ts at host pid sha256 size current legacy_seq legacy_clock retired dropped"
 ).split()
 
 

@@ -73,6 +73,8 @@ static void write_record(const hf_record *record) {
   if (record->doc != NULL)
     driver_sha256(record->doc, record->doc_bytes, sha256);
   history_text(&line, "doc_sha", record->doc != NULL ? sha256 : NULL);
+  history_number(&line, "retired", record->retired);
+  history_number(&line, "dropped", record->dropped);
   history_write(&me, &line);
 }
 

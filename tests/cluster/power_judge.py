@@ -92,7 +92,7 @@ class Judge:
     """What a run's operations promise, at any point."""
 
     def __init__(self, run):
-        self.ops, self.tile_records = run.ops, run.tile_records
+        self.ops, self.tile_records, self.keep_last = run.ops, run.tile_records, run.keep_last
         self.counts = Counter()
         self.violations = []
 
@@ -147,6 +147,15 @@ class Judge:
         for name, is_so in image.shape(log.head, self.tile_records).items():
             self.counts[name] += is_so
 
+    def _has_document(self, log, record, sha):
+        """It is there, or gc has dropped it, and may have: so many later ones of its group, or key, are there."""
+        if record.dropped and record.doc_sha is None and self.keep_last:
+            later = [seq for seq, _ in log.classes.get((record.group,) + record.key[1:], ())] \
+                if record.group is not None else log.revisions[record.key]
+            self.counts["dropped documents"] += 1
+            return record.sha == sha and (record.seq == 1 or sum(seq > record.seq for seq in later) >= self.keep_last)
+        return record.sha == record.doc_sha == sha
+
     def _check_kept(self, log, answered, bad):
         """Every acknowledged save is there, as it was sent, at its seq; what was refused is not."""
         for op in answered:
@@ -154,7 +163,7 @@ class Judge:
                 record = log.at(item.seq)
                 if item.status == "HF_OK":
                     if record is None or (record.id, record.key) != (item.id, item.key) or \
-                            {record.sha, record.doc_sha} != {item.sha}:
+                            not self._has_document(log, record, item.sha):
                         bad.append(f"I3: lost: {op.process}, operation {op.number}: {name_key(item.key)} was "
                                    f"acknowledged with seq {item.seq}, id {item.id}, sha {item.sha[:12]}; the head is "
                                    f"{log.head}, and there stands: {record}")
@@ -181,7 +190,8 @@ class Judge:
                 self.counts["shown records looked for"] += 1
                 record = log.at(row["seq"]) if row["seq"] else None
                 if row["seq"] and (record is None or record.id != row.get("id", record.id) or
-                                   (row.get("sha") and record.is_save and record.doc_sha != row["sha"])):
+                                   (row.get("sha") and record.is_save and
+                                    not self._has_document(log, record, row["sha"]))):
                     bad.append(f"I3: {op.process}, operation {op.number}, {op.kind}: seq {row['seq']} was shown, id "
                                f"{row.get('id')}; the head is {log.head}, and there stands: {record}")
 
@@ -203,6 +213,9 @@ class Judge:
             if record is None or not record.is_save:
                 continue
             self.counts["prevs"] += 1
+            before = log.at(log.prev(record.seq))
+            if told["status"] == "HF_EDROPPED" and before is not None and before.dropped:
+                continue
             if told["status"] != "HF_OK" or told["seq"] != log.prev(record.seq):
                 bad.append(f"prev of seq {record.seq} is {log.prev(record.seq)}: {told}")
 
@@ -242,6 +255,6 @@ class Judge:
                        f"{[str(record) for record in after.records[log.head:]]}")
             return
         for told in image.events[len(image.before_work()):]:
-            if told["event"] == "prev" and told["seq"] != after.prev(told["of"]):
+            if told["event"] == "prev" and told["status"] != "HF_EDROPPED" and told["seq"] != after.prev(told["of"]):
                 bad.append(f"after the power loss: prev of seq {told['of']} is {after.prev(told['of'])}: {told}")
         bad += self._check_verify(image, "verify-after")

@@ -8,11 +8,20 @@ from disk_log import DiskLog
 from power_node import DISK_LOG, Failed, WorkNode, make_disk
 from world import DRIVER, HOLDFAST
 
-MODES = ("publish", "journal", "changing")
+MODES = ("publish", "journal", "changing", "keeping")
 # (name, threads that share a handle, of 100 operations so many reads)
 DRIVERS = (("w1", 1, 30), ("w2", 1, 10), ("w3", 4, 10), ("r1", 1, 100))
 READER_THINK_US = 20000
 SWITCH_ONE_IN = 25  # operations of a driver, in the mode "changing"
+# In the mode "keeping" a gc is at work all the time, which keeps so many of each group, and one snapshot is retired.
+KEEP_LAST = 12
+KEEPER = """trap 'exit 0' TERM
+while :; do
+  {holdfast} --store {store} gc --keep-last {keep} || exit 1
+  {holdfast} --store {store} retire 1 --reason x || [ $? -eq 3 ] || exit 1  # 3: that record is no snapshot
+  sleep 0.1
+  {holdfast} --store {store} retire 1 --undo || [ $? -eq 3 ] || exit 1
+done >/dev/null 2>&1"""
 # What the filesystem itself promises, without Holdfast: does the disk get a flush for it?
 DD = "dd if=/dev/zero of=control bs=4k count=1"
 CONTROLS = {"fdatasync of a file that is written over": f"{DD} conv=notrunc,fdatasync",
@@ -29,7 +38,7 @@ class Run:
         self.folder = folder
         self.before, self.log_path = os.path.join(folder, "disk-before.img"), os.path.join(folder, "log.img")
         self.histories = os.path.join(folder, "histories")
-        self.log, self.ops, self.seed, self.tile_records = None, [], None, 0
+        self.log, self.ops, self.seed, self.tile_records, self.keep_last = None, [], None, 0, 0
 
     def record(self, filesystem, mode, options):
         disk = os.path.join(self.folder, "disk.img")
@@ -50,7 +59,7 @@ class Run:
 
     def _work(self, node, mode, options):
         store = os.path.join(node.mount, "store")
-        first = "journal" if mode == "journal" else "publish"
+        first = "journal" if mode in ("journal", "keeping") else "publish"
         node.run(f"{HOLDFAST} init {store} --locker flock --mode {first}")
         self._try_controls(node)
         node.mark(START)
@@ -63,6 +72,10 @@ class Run:
             argv += ["--switch", SWITCH_ONE_IN] if mode == "changing" and reads < 100 else []
             node.ask("start", name=name, argv=[str(word) for word in argv], errors=os.path.join(self.folder, "errors"),
                      env={"HF_PLANT": options.plant} if options.plant else {})
+        if mode == "keeping":
+            script = KEEPER.format(holdfast=HOLDFAST, store=store, keep=KEEP_LAST)
+            node.ask("start", name="keeper", argv=["sh", "-c", f"sleep 1; {script}"],
+                     errors=os.path.join(self.folder, "errors"), env={})
         node.ask("wait", names=[name for name, _, reads in DRIVERS if reads < 100],
                  seconds=options.seconds + STOP_SECONDS, patience=options.seconds + 2 * STOP_SECONDS)
         statuses = node.ask("stop", seconds=STOP_SECONDS, patience=2 * STOP_SECONDS)["statuses"]
@@ -95,6 +108,7 @@ class Run:
         with open(os.path.join(self.folder, "run.json"), encoding="utf-8") as file:
             about = json.load(file)
         self.seed, self.tile_records = about["seed"], about["tile_records"]
+        self.keep_last = KEEP_LAST if about["mode"] == "keeping" else 0
         self.log = DiskLog(self.log_path)
         for name in sorted(os.listdir(self.histories)):
             process, ops = histories.read_history(os.path.join(self.histories, name))

@@ -20,6 +20,7 @@ class Record:
         self.key = (row["run_id"], row["stage"], row["dims"].get("view", "")) if self.is_save else None
         self.ends = row.get("ends")  # the attempt that it ends
         self.doc_sha = row.get("doc_sha")  # of the very bytes of the document
+        self.retired, self.dropped = bool(row.get("retired")), bool(row.get("dropped"))  # as of the head
         self.began = -1  # when the call that made it began, at the earliest
         self.maker = None  # that call
 
@@ -72,7 +73,7 @@ class Log:
             return 0
         rows = self.classes[(record.group,) + record.key[1:]]
         place = bisect.bisect_left(rows, (seq, "")) - 1
-        while place >= 0 and rows[place][1] == record.key[0]:
+        while place >= 0 and (rows[place][1] == record.key[0] or self.at(rows[place][0]).retired):
             place -= 1
         return rows[place][0] if place >= 0 else 0
 

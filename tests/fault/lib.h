@@ -106,6 +106,7 @@ typedef struct fault_record {
   char *stage;
   char *doc;
   size_t doc_bytes;
+  int dropped;        /* by gc: it has no document */
   uint64_t line_hash; /* of the record as it is stored */
 } fault_record;
 

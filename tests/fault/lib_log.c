@@ -91,6 +91,7 @@ static void take_record(const hf_record *record, fault_record *out) {
   out->stage = copy(record->stage, strlen(record->stage));
   out->doc = copy(record->doc, record->doc_bytes);
   out->doc_bytes = record->doc_bytes;
+  out->dropped = record->dropped > 0;
 }
 
 static int compare_ids(const void *a, const void *b) {

@@ -18,6 +18,7 @@ typedef struct power_mode {
   int rename;
   int pack; /* another workload: one tile is filled and packed; cut from there on */
   int journal;
+  int gc;   /* another one: documents are dropped, and their tile is written anew */
   int edge; /* another one: over a tile's edge; cut from just before it */
 } power_mode;
 
@@ -33,6 +34,7 @@ typedef struct power_promise {
   char id[HF_ID_CHARS + 1];
   uint64_t seq;
   int created;
+  int may_go; /* gc may drop its document */
 } power_promise;
 
 /* A record that a reader got to see. */
@@ -53,6 +55,8 @@ typedef struct power_run {
   const power_mode *mode;
   size_t init_done;
   size_t cut_from;
+  size_t gc_begun; /* gc: before it no document is dropped */
+  size_t gc_done;  /* and behind it those that may go are */
   power_promise promises[POWER_PROMISES_MAX];
   size_t promises_count;
   power_shown shown[POWER_SHOWN_MAX];

@@ -4,7 +4,8 @@
 
 #include "lib_power.h"
 
-static void check_promise(const power_promise *one, const fault_log *log) {
+static void check_promise(const power_run *run, size_t position, const power_promise *one,
+                          const fault_log *log) {
   fault_document document;
   FAULT_CHECK(one->seq <= log->count,
               "the acknowledged save of %s, seq %llu, is lost: the head is %zu", one->run_id,
@@ -12,6 +13,10 @@ static void check_promise(const power_promise *one, const fault_log *log) {
   const fault_record *record = &log->records[one->seq - 1];
   FAULT_CHECK(strcmp(record->id, one->id) == 0, "at the acknowledged seq %llu stands %s, not %s",
               (unsigned long long)one->seq, record->id, one->id);
+  if (one->may_go && position >= run->gc_begun && record->dropped)
+    return;
+  FAULT_CHECK(!one->may_go || run->gc_done == 0 || position < run->gc_done,
+              "gc dropped seq %llu, and its document is there again", (unsigned long long)one->seq);
   fault_document_make(one->document, one->document_bytes, &document);
   FAULT_CHECK(record->doc_bytes == document.stored_bytes &&
                   memcmp(record->doc, document.stored, document.stored_bytes) == 0,
@@ -46,14 +51,14 @@ static void check_counts(const power_run *run, size_t position, const fault_log 
   }
   size_t saves = 0;
   for (size_t i = 0; i < log->count; i++)
-    saves += (size_t)log->records[i].is_save;
+    saves += log->records[i].is_save && !log->records[i].dropped;
   FAULT_CHECK(known == saves, "%zu records hold documents that nobody saved", saves - known);
 }
 
 static void check_kept(const power_run *run, size_t position, const fault_log *log) {
   for (size_t i = 0; i < run->promises_count; i++)
     if (run->promises[i].done <= position)
-      check_promise(&run->promises[i], log);
+      check_promise(run, position, &run->promises[i], log);
   for (size_t i = 0; i < run->shown_count; i++) {
     const power_shown *one = &run->shown[i];
     if (one->position > position)
@@ -94,6 +99,10 @@ static uint64_t save_one(hf_store *store, const char *run_id, const char *id, ui
 static void go_on(const power_run *run, size_t position, hf_store *store) {
   hf_error error = HF_ERROR_INIT;
   uint64_t head = 0;
+  if (run->mode->gc && position >= run->gc_begun) {
+    hf_gc_options options = {.keep_last = 8, .timeout_ms = -1}; /* finishes; drops nothing new */
+    fault_must(hf_gc(store, &options, NULL, &error), &error, "hf_gc after the power loss");
+  }
   for (size_t i = 0; i < run->promises_count; i++) {
     const power_promise *one = &run->promises[i];
     if (one->id_given && one->begun <= position && one->done > position)

@@ -59,6 +59,11 @@ static void keep(power_promise *one, const hf_saved *saved) {
   one->done = disk_position();
 }
 
+/* gc keeps the last one of each group: here of each run. */
+static const char *group_of(const power_promise *one) {
+  return work.run->mode->gc ? one->run_id : NULL;
+}
+
 static void save_promise(hf_store *store, power_promise *one) {
   hf_error error = HF_ERROR_INIT;
   hf_saved saved;
@@ -67,6 +72,7 @@ static void save_promise(hf_store *store, power_promise *one) {
   hf_save_request request = {.key = {.run_id = one->run_id, .stage = "power"},
                              .doc = document.sent,
                              .doc_bytes = document.sent_bytes,
+                             .group = group_of(one),
                              .id = one->id_given ? one->id : NULL};
   fault_must(hf_save(store, &request, -1, &saved, &error), &error, "hf_save");
   keep(one, &saved);
@@ -94,6 +100,7 @@ static void save_batch(hf_store *store, unsigned count) {
     promises[i] = promise(numbered(run_id, "batch", i), 2000 + i, 100);
     fault_document_make(2000 + i, 100, &documents[i]);
     requests[i].key = (hf_key){.run_id = promises[i]->run_id, .stage = "power"};
+    requests[i].group = group_of(promises[i]);
     requests[i].doc = documents[i].sent;
     requests[i].doc_bytes = documents[i].sent_bytes;
   }
@@ -305,6 +312,43 @@ static void do_pack(void) {
   save(work.first, "behind", 111, 50);
 }
 
+static void collect(hf_store *store, uint64_t *ret_documents) {
+  hf_error error = HF_ERROR_INIT;
+  hf_gc_options options = {.keep_last = 1, .timeout_ms = -1};
+  hf_gc_report report;
+  fault_must(hf_gc(store, &options, &report, &error), &error, "hf_gc");
+  *ret_documents = report.documents;
+}
+
+/* Six snapshots of the first tile, one of them large, are older revisions and go; one more is
+ * retired, and goes too. */
+static void do_gc(void) {
+  enum { OLDER = HF_TILE_RECORDS > 6 ? 6 : 2 };
+  char run_id[32];
+  uint64_t documents = 0;
+  hf_error error = HF_ERROR_INIT;
+  hf_retire_options hide = {.reason = "power", .timeout_ms = -1};
+  for (unsigned i = 0; i < OLDER; i++) {
+    save(work.first, numbered(run_id, "single", i), 100 + i, i == 1 ? BLOB_BYTES : 50);
+    work.run->promises[i].may_go = 1;
+  }
+  save_batch(work.first, PACK_TILES * HF_TILE_RECORDS - OLDER);
+  work.run->promises[OLDER].may_go = 1;
+  for (unsigned i = 0; i < OLDER; i++)
+    save(work.second, numbered(run_id, "single", i), 200 + i, 60);
+  work.run->cut_from = disk_position();
+  fault_must(hf_retire(work.first, NULL, OLDER + 1, &hide, NULL, &error), &error, "hf_retire");
+  save(work.first, "behind", 110, 50);
+  work.run->gc_begun = disk_position();
+  collect(work.second, &documents);
+  FAULT_CHECK(documents == OLDER + 1, "%llu documents were dropped", (unsigned long long)documents);
+  work.run->gc_done = disk_position();
+  look();
+  save(work.first, "single_0", 100, 50); /* what was dropped is saved again */
+  save(work.first, "behind", 111, 50);
+  look();
+}
+
 /* Over a tile's edge, with another writer between each append and its flush. */
 static void do_edge(void) {
   char run_id[32];
@@ -346,6 +390,8 @@ void power_record(const power_mode *mode, const char *root, power_run *run) {
     change_locker(work.first, "flock", "journal");
   if (mode->edge)
     do_edge();
+  else if (mode->gc)
+    do_gc();
   else if (mode->pack)
     do_pack();
   else

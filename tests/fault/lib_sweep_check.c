@@ -125,10 +125,11 @@ void sweep_check_end(sweep_case *one) {
     check_save(&one->saves[i], &log, "after further saves");
   check_further(one, &log);
   for (size_t i = 0; i < log.count; i++)
-    FAULT_CHECK(strcmp(log.records[i].op, "save") == 0 || strcmp(log.records[i].op, "end") == 0 ||
-                    strcmp(log.records[i].op, "mode") == 0 ||
-                    strcmp(log.records[i].op, "baseline") == 0,
-                "seq %zu is of op %s", i + 1, log.records[i].op);
+    FAULT_CHECK(
+        strcmp(log.records[i].op, "save") == 0 || strcmp(log.records[i].op, "end") == 0 ||
+            strcmp(log.records[i].op, "mode") == 0 || strcmp(log.records[i].op, "baseline") == 0 ||
+            strcmp(log.records[i].op, "drop") == 0 || strcmp(log.records[i].op, "retire") == 0,
+        "seq %zu is of op %s", i + 1, log.records[i].op);
   fault_log_free(&log);
   fault_verify(one->path);
 }
@@ -312,6 +313,49 @@ void sweep_check_pack(sweep_case *one, int status, const hf_error *error) {
   uint64_t packed = 0;
   fault_must(fault_pack(store, &packed, &again), &again, "a second hf_pack");
   FAULT_CHECK(packed == 0 || status < 0 || one->seq == 0, "the tile was packed twice");
+  hf_close(&store);
+  sweep_check_end(one);
+}
+
+/* Killed in its midst or not: what should stay is there, and another one finishes. */
+void sweep_check_gc(sweep_case *one, int status, const hf_error *error) {
+  hf_error again = HF_ERROR_INIT;
+  FAULT_CHECK(status != HF_EDAMAGED && status != HF_EINTERNAL, "%s: %s: %s", hf_status_name(status),
+              error->place, error->message);
+  sweep_go_on(one);
+  fault_verify(one->path);
+  hf_store *store = sweep_open(one);
+  fault_must(sweep_gc(store, &again), &again, "a second hf_gc");
+  fault_log log;
+  fault_log_read(store, &log);
+  size_t dropped = 0;
+  for (size_t i = 0; i < log.count; i++)
+    dropped += (size_t)log.records[i].dropped;
+  FAULT_CHECK(dropped > 0, "nothing was dropped");
+  fault_log_free(&log);
+  hf_close(&store);
+  sweep_check_end(one);
+}
+
+/* Hidden: nobody is shown it. An error: not hidden, now and later. */
+void sweep_check_retire(sweep_case *one, int status, const hf_error *error) {
+  hf_error again = HF_ERROR_INIT;
+  hf_record *record = NULL;
+  uint64_t seq = 0;
+  sweep_go_on(one);
+  hf_store *store = sweep_open(one);
+  int is_hidden = status == HF_OK;
+  if (status == HF_EUNSURE) {
+    int found = hf_resolve(store, error->id, 2000, &seq, &again);
+    fault_must(found, &again, "hf_resolve");
+    is_hidden = found;
+  }
+  hf_key key = {.run_id = one->saves[0].run_id, .stage = "sweep"};
+  int got = hf_get(store, &key, 0, &record, &again);
+  fault_must(got, &again, "hf_get");
+  FAULT_CHECK(got == !is_hidden, "retire answered %s, and get by key %d", hf_status_name(status),
+              got);
+  hf_record_free(&record);
   hf_close(&store);
   sweep_check_end(one);
 }

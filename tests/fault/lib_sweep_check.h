@@ -20,6 +20,8 @@ int sweep_save_one(sweep_case *one, hf_store *store, const char *run_id, uint64_
                    size_t bytes, const char *id, hf_saved *ret_saved, hf_error *reterr);
 
 int sweep_pack(sweep_case *one, hf_error *reterr);
+/* Keeps the last 8, so what the checks save is kept. */
+int sweep_gc(hf_store *store, hf_error *reterr);
 
 /* An older index to import, in the scratch folder. */
 void sweep_make_index(void);
@@ -47,6 +49,8 @@ void sweep_check_found(sweep_case *one, int status, const hf_error *error);
 void sweep_check_resolve(sweep_case *one, int status, const hf_error *error);
 void sweep_check_import(sweep_case *one, int status, const hf_error *error);
 void sweep_check_locker(sweep_case *one, int status, const hf_error *error);
+void sweep_check_gc(sweep_case *one, int status, const hf_error *error);
+void sweep_check_retire(sweep_case *one, int status, const hf_error *error);
 void sweep_check_pack(sweep_case *one, int status, const hf_error *error);
 
 #endif

@@ -225,6 +225,28 @@ static void prepare_baseline(sweep_case *one) {
   sweep_prepare_baseline(one);
 }
 
+/* One more, that is kept. */
+static void prepare_keep(sweep_case *one) {
+  hf_error error = HF_ERROR_INIT;
+  prepare_open(one);
+  fault_must(save_it(one, add_save(one, "new", 30, 200), HF_ALWAYS, NULL, &error), &error,
+             "a save");
+}
+
+int sweep_gc(hf_store *store, hf_error *reterr) {
+  hf_gc_options options = {.keep_last = 8, .timeout_ms = 2000};
+  return hf_gc(store, &options, NULL, reterr);
+}
+
+static int run_gc(sweep_case *one, hf_error *reterr) {
+  return sweep_gc(one->store, reterr);
+}
+
+static int run_retire(sweep_case *one, hf_error *reterr) {
+  hf_retire_options options = {.reason = "sweep", .timeout_ms = 2000};
+  return hf_retire(one->store, NULL, one->saves[0].saved.seq, &options, NULL, reterr);
+}
+
 const sweep_op sweep_ops[] = {
     {"init", NULL, 0, 1, NULL, run_init, sweep_check_init},
     {"open", "base", 0, 0, NULL, run_open, sweep_check_works},
@@ -255,6 +277,8 @@ const sweep_op sweep_ops[] = {
     {"verify --repair", "base", 0, 1, NULL, run_repair, sweep_check_works},
     {"verify --repair of a damaged store", "damaged", 0, 1, NULL, run_repair, sweep_check_repaired},
     {"pack", "long", 1, 1, prepare_open, sweep_pack, sweep_check_pack},
+    {"gc", "long", 1, 1, prepare_keep, run_gc, sweep_check_gc},
+    {"retire", "base", 0, 1, prepare_keep, run_retire, sweep_check_retire},
     {"pack behind a killed packer", "left", 0, 1, prepare_open, sweep_pack, sweep_check_pack},
 };
 const size_t sweep_ops_count = sizeof sweep_ops / sizeof sweep_ops[0];

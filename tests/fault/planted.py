@@ -90,6 +90,12 @@ TESTS = {
     "DIFF_HASH_UNCHECKED": ["fault_diff", "--case", "collide"],
     "DIFF_BY_DOUBLES": ["fault_diff", "--case", "decimals"],
     "PATCH_FORWARD": ["fault_diff", "--case", "lists"],
+    "GC_NO_RECORD": ["fault_gc", "--case", "told"],
+    "GC_PLAN_UNJUDGED": ["fault_gc", "--case", "judged"],
+    "GC_BLOB_NOT_PUT_BACK": ["fault_gc", "--case", "blob"],
+    "GC_TILE_NOT_DURABLE": ["fault_powerloss", "--mode", "local-gc"],
+    "DEDUPE_BY_DROPPED": ["fault_gc", "--case", "dedupe"],
+    "TRUST_OFFSET": ["fault_gc", "--case", "moved"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
 # Without a hook at the right instant these must be caught, too: by the storm, by a writer that is stopped.

@@ -27,6 +27,9 @@ static const power_mode modes[] = {
     {.name = "local-rename", .locker = "none", .rename = 1},
     {.name = "local-pack", .locker = "flock", .pack = 1},
     {.name = "journal-pack", .locker = "flock", .pack = 1, .journal = 1},
+    {.name = "local-gc", .locker = "flock", .gc = 1},
+    {.name = "journal-gc", .locker = "flock", .gc = 1, .journal = 1},
+    {.name = "shared-gc", .locker = "none", .shared = 1, .gc = 1},
     {.name = "shared-pack", .locker = "none", .shared = 1, .pack = 1},
 };
 

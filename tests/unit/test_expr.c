@@ -476,7 +476,7 @@ START_TEST(half_a_string) {
   memset(&line, 0, sizeof line);
   line.ts = (hf_piece){"\"2026-01-02\"", 12};
   line.doc = (hf_piece){doc, sizeof doc};
-  hf_subject subject = {1, &line, NULL, NULL, NULL};
+  hf_subject subject = {1, &line, NULL, NULL, NULL, NULL};
   ck_assert_int_eq(hf_expr_match_subject(expr, &subject, NULL), 0);
   hf_expr_free(&expr);
 }
