@@ -1,4 +1,4 @@
-/* The built-in rules, and all that are in force as text. docs/parts/diff.md has the table; a test
+/* The built-in rules, and all that are in force as text. docs/asking/diff.md has the table; a test
  * compares them. */
 #include "diff_rules.h"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs/parts/baseline.md: its examples are run, in their order, word for word."""
+"""docs/asking/baseline.md: its examples are run, in their order, word for word."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from support import DONE, HOLDFAST, TREE, Case, main
 
 class Page(Case):
     def test_the_examples(self):
-        with open(os.path.join(TREE, "docs", "parts", "baseline.md"), encoding="utf-8") as page:
+        with open(os.path.join(TREE, "docs", "asking", "baseline.md"), encoding="utf-8") as page:
             lines = re.findall(r"(?m)^    (.+)$", page.read())
         self.assertEqual(len(lines), 13)
         os.mkdir(self.path("bin"))

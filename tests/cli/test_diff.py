@@ -349,7 +349,7 @@ class Terminal(Base):
 
 
 def page():
-    for name in ("docs/parts/diff.md", "docs/ASKING.md"):
+    for name in ("docs/asking/diff.md", "docs/ASKING.md"):
         path = os.path.join(TREE, name)
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:

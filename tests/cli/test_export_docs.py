@@ -11,7 +11,7 @@ DOCUMENTS = {"monday": 0.71, "tuesday": 0.74}
 
 def section():
     """Of docs/ASKING.md, or a page of its own."""
-    for name in ("ASKING.md", os.path.join("parts", "export.md")):
+    for name in ("ASKING.md", os.path.join("asking", "export.md")):
         path = os.path.join(TREE, "docs", name)
         if os.path.exists(path):
             with open(path, encoding="utf-8") as page:

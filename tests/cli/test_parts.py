@@ -1,4 +1,4 @@
-"""The examples of docs/parts: each line that begins with "$ " is run, and prints what stands below it."""
+"""The examples of docs/asking: each line that begins with "$ " is run, and prints what stands below it."""
 
 import glob
 import os
@@ -49,11 +49,11 @@ class Parts(Case):
             self.assertEqual(got, wanted, f"{path}: {command}")
 
     def test_list(self):
-        self.run_page(os.path.join(TREE, "docs", "parts", "list.md"))
+        self.run_page(os.path.join(TREE, "docs", "asking", "list.md"))
 
     def test_every_holdfast_command_is_run(self):
         """An example that is not run could be wrong: in blocks only what follows a $ is a command."""
-        for path in glob.glob(os.path.join(TREE, "docs", "parts", "list.md")):
+        for path in glob.glob(os.path.join(TREE, "docs", "asking", "list.md")):
             with open(path, encoding="utf-8") as page:
                 for line in page:
                     self.assertFalse(line.startswith("    holdfast ") or line.startswith("```"), line)

@@ -12,7 +12,7 @@ from test_stats import parse_prometheus
 
 def examples(heading):
     """The indented command lines of a section, wherever in docs/ it stands."""
-    for path in [os.path.join(TREE, "docs", "ASKING.md"), *glob.glob(os.path.join(TREE, "docs", "parts", "*.md"))]:
+    for path in [os.path.join(TREE, "docs", "ASKING.md"), *glob.glob(os.path.join(TREE, "docs", "asking", "*.md"))]:
         if not os.path.exists(path):
             continue
         with open(path, encoding="utf-8") as page:

@@ -398,7 +398,7 @@ class Command(ReportCase):
 class Docs(ReportCase):
     def section(self):
         """Of docs/ASKING.md, or a page of its own."""
-        for name in ("ASKING.md", os.path.join("parts", "report.md")):
+        for name in ("ASKING.md", os.path.join("asking", "report.md")):
             path = os.path.join(TREE, "docs", name)
             if os.path.exists(path):
                 with open(path, encoding="utf-8") as page:

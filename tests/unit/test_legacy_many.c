@@ -3,6 +3,7 @@
 #include "legacy_help.h"
 
 #include "pace.h"
+#include "store.h"
 #include "sys.h"
 
 static char folder[HELP_PATH_BYTES];
@@ -73,6 +74,7 @@ static uint64_t import_many(const char *name, unsigned entries) {
   char path[HELP_PATH_BYTES];
   hf_record *record = NULL;
   hf_store *store = help_store(folder, name);
+  store->packs = 0; /* the packer's calls are not the import's */
   (void)help_path(path, "%s/%s.json", folder, name);
   write_index(path, entries);
   counted = hf_sys_real;
