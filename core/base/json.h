@@ -103,4 +103,8 @@ int hf_utf8_valid(const char *bytes, size_t count);
  * form. Lone surrogates are kept as lower-case \u escapes. */
 int hf_json_canonical(const hf_json *value, hf_buf *out);
 
+/* The same with each number as it is written: equal where the values are, and their numbers'
+ * texts. */
+int hf_json_canonical_spelled(const hf_json *value, hf_buf *out);
+
 #endif

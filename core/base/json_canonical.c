@@ -45,6 +45,7 @@ typedef struct frame {
 
 typedef struct canonical {
   hf_buf *out;
+  int spelled; /* numbers by their texts */
   extent *nodes;
   size_t nodes_count, nodes_allocated;
   frame *frames;
@@ -224,13 +225,13 @@ static void add_string(hf_buf *out, const char *text, size_t bytes) {
   }
 }
 
-static void add_scalar(hf_buf *out, const char *text, size_t bytes) {
+static void add_scalar(hf_buf *out, const char *text, size_t bytes, int spelled) {
   switch (hf_json_type_at(text, text + bytes)) {
   case HF_JSON_STRING:
     add_string(out, text, bytes);
     break;
   case HF_JSON_NUMBER:
-    (void)hf_json_add_canonical_number(out, text, bytes);
+    (void)(spelled ? hf_buf_add(out, text, bytes) : hf_json_add_canonical_number(out, text, bytes));
     break;
   case HF_JSON_NULL:
   case HF_JSON_FALSE:
@@ -311,16 +312,17 @@ static void step(canonical *c) {
   if (child.node != 0)
     enter(c, child.value, child.node);
   else
-    add_scalar(c->out, child.value, child.value_bytes);
+    add_scalar(c->out, child.value, child.value_bytes, c->spelled);
 }
 
-int hf_json_canonical(const hf_json *value, hf_buf *out) {
+static int add_canonical(const hf_json *value, int spelled, hf_buf *out) {
   if (value->type != HF_JSON_OBJECT && value->type != HF_JSON_ARRAY) {
-    add_scalar(out, value->text, value->bytes);
+    add_scalar(out, value->text, value->bytes, spelled);
     return out->failed;
   }
   canonical c = {0};
   c.out = out;
+  c.spelled = spelled;
   c.status = note_containers(&c, value->text, value->text + value->bytes);
   if (c.status == 0)
     enter(&c, value->text, 0);
@@ -333,4 +335,12 @@ int hf_json_canonical(const hf_json *value, hf_buf *out) {
   if (c.status != 0 && out->failed == 0)
     out->failed = c.status;
   return out->failed;
+}
+
+int hf_json_canonical(const hf_json *value, hf_buf *out) {
+  return add_canonical(value, 0, out);
+}
+
+int hf_json_canonical_spelled(const hf_json *value, hf_buf *out) {
+  return add_canonical(value, 1, out);
 }

@@ -345,7 +345,9 @@ int hf_json_tree_equal(const hf_json_tree *a, uint32_t a_node, const hf_json_tre
   if (x.type != y.type)
     return 0;
   hf_autobuf left = {0}, right = {0};
-  if (hf_json_canonical(&x, &left) != 0 || hf_json_canonical(&y, &right) != 0)
+  int spelled = (a->flags & b->flags & HF_JSON_TREE_SPELLING) != 0;
+  int (*form)(const hf_json *, hf_buf *) = spelled ? hf_json_canonical_spelled : hf_json_canonical;
+  if (form(&x, &left) != 0 || form(&y, &right) != 0)
     return HF_ENOMEM;
   return left.used == right.used && memcmp(left.data, right.data, left.used) == 0;
 }

@@ -64,7 +64,8 @@ int hf_json_tree_next(const hf_json_tree *tree, uint32_t container, uint32_t *ch
 int hf_json_tree_name(const hf_json_tree *tree, uint32_t node, hf_buf *scratch,
                       const char **ret_name, size_t *ret_bytes);
 
-/* Exactly: 1, 0, or HF_ENOMEM. By value, whatever the flags. */
+/* Exactly: 1, 0, or HF_ENOMEM. By value; of two trees with HF_JSON_TREE_SPELLING by the numbers'
+ * texts, too. */
 int hf_json_tree_equal(const hf_json_tree *a, uint32_t a_node, const hf_json_tree *b,
                        uint32_t b_node);
 

@@ -101,7 +101,7 @@ class LogTest(unittest.TestCase):
                         (MARK, f"a:w:{number}")]
         log = self.read(*entries, *STOP)
         ops = [an_op(log, number, number) for number in range(1, 41)]
-        run = SimpleNamespace(log=log, ops=ops, tile_records=16)
+        run = SimpleNamespace(log=log, ops=ops, tile_records=16, keep_last=0)
         points = power_points.choose(run, 1, 30)
         self.assertIn(Point(log.marks["a:w:17"] + 1, "ack", 0), points)
         self.assertEqual({point.kind for point in points}, {"ack", "flush", "torn", "entry"})
@@ -162,7 +162,7 @@ class JudgeTest(unittest.TestCase):
         self.ops = [an_op(None, number, number) for number in (1, 2, 3)]
 
     def judge(self, end, image):
-        judge = Judge(SimpleNamespace(ops=self.ops, tile_records=256))
+        judge = Judge(SimpleNamespace(ops=self.ops, tile_records=256, keep_last=0))
         return judge.judge(Point(end, "ack", 0), image)
 
     def assert_bad(self, word, end, image):
