@@ -61,7 +61,8 @@ START_TEST(of_several_with_one_name_the_last) {
   (void)hf_buf_add_text(&text, "{\"n7\":{\"gone\":1},\"\\u006e8\":0");
   for (int i = 0; i < 40; i++) {
     (void)hf_buf_printf(&text, ",\"n%d\":%d", i, i);
-    (void)hf_buf_printf(&wanted, i != 9 ? "/n%d=%d;" : "", i, i);
+    if (i != 9)
+      (void)hf_buf_printf(&wanted, "/n%d=%d;", i, i);
   }
   (void)hf_buf_add_text(&text, ",\"n\\u0039\":-1}");
   (void)hf_buf_add_text(&wanted, "/n9=-1;");
