@@ -28,6 +28,7 @@ CONTROLS = {"fdatasync of a file that is written over": f"{DD} conv=notrunc,fdat
             "fsync of a folder with a new name": "ln control control-2 && sync ."}
 START, END = "at-work", "stopped"  # marks: the store is made; all drivers have ended
 STOP_SECONDS = 60
+KEEPING_THINK_US = 10000  # of writers, so that several gcs come between the first full tile and the end
 KEPT = ("disk-before.img", "log.img", "histories", "run.json")
 
 
@@ -69,12 +70,13 @@ class Run:
                     "--name", name, "--seed", options.seed, "--reads", reads, "--threads", threads,
                     "--disk-log", DISK_LOG, "--seconds", options.seconds]
             argv += ["--think-us", READER_THINK_US] if reads == 100 else ["--saves", -(-options.saves // writers)]
+            argv += ["--think-us", KEEPING_THINK_US] if mode == "keeping" and reads < 100 else []
             argv += ["--switch", SWITCH_ONE_IN] if mode == "changing" and reads < 100 else []
             node.ask("start", name=name, argv=[str(word) for word in argv], errors=os.path.join(self.folder, "errors"),
                      env={"HF_PLANT": options.plant} if options.plant else {})
         if mode == "keeping":
             script = KEEPER.format(holdfast=HOLDFAST, store=store, keep=KEEP_LAST)
-            node.ask("start", name="keeper", argv=["sh", "-c", f"sleep 1; {script}"],
+            node.ask("start", name="keeper", argv=["sh", "-c", script],
                      errors=os.path.join(self.folder, "errors"), env={})
         node.ask("wait", names=[name for name, _, reads in DRIVERS if reads < 100],
                  seconds=options.seconds + STOP_SECONDS, patience=options.seconds + 2 * STOP_SECONDS)
