@@ -331,13 +331,16 @@ class Usage(Baselines):
     def test_bad_values(self):
         self.run_ok("init", self.store, "--locker", "flock", "--force", store=None)
         self.save_some("1")
-        for metric, says in (("m", "metric"), ("", "empty"), ("/a~2", "~"), (b"/\xff", "UTF-8")):
+        for metric, says in (("m", "--metric: wants"), ("", "--metric: is empty"), ("/a~2", "~"), (b"/\xff", "\\xff")):
             self.run_bad(USAGE, "baseline", "establish", *RUNS, "--metric", metric, "--goal", "max", says=says)
+        for tolerance in ("-1", "x", "5%%", "", "%", "1e", "0x1"):
+            self.run_bad(USAGE, "baseline", "check", "1", "--tolerance", tolerance,
+                         says=[f'--tolerance: "{tolerance}" is no tolerance', "0.01, or 2%"])
         for reason, says in (("", "empty"), ("a\nb", "control character"), (b"\xff", "UTF-8")):
             self.run_bad(USAGE, "baseline", "set", "1", "--reason", reason, says=says)
         self.run_bad(USAGE, "baseline", "set", "1", "--id", "x", says="ULID")
         self.run_bad(USAGE, "baseline", "get", "--group", "", "--stage", "s", says="group")
-        self.run_bad(NOT_FOUND, "baseline", "get", "--seq", "9", says="seq 9 is not there")
+        self.run_bad(NOT_FOUND, "baseline", "get", "--seq", "9", says="there is no seq 9")
         self.assertEqual(self.head(), 1)
 
     def test_places(self):

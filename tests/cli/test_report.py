@@ -320,7 +320,7 @@ class Command(ReportCase):
         out = self.path("out.html")
         self.assertEqual(self.run_ok("report", "--out", out).out, "reported: 1 in 1 group\n")
         self.assertEqual(self.run_ok("--json", "report", "--out", out).json,
-                         {"reported": 1, "groups": 1, "head": 1, "damaged": 0, "out": out})
+                         {"reported": 1, "groups": 1, "at": 1, "damaged": 0, "out": out})
         with open(out, "rb") as file:
             from_file = re.sub(rb'"made":"[^"]*"', b"", file.read())
         self.assertEqual(re.sub(rb'"made":"[^"]*"', b"", self.run_ok("report").out_bytes), from_file)
@@ -347,7 +347,7 @@ class Command(ReportCase):
 
     def test_where_it_cannot_be_written(self):
         self.run_bad(FAILED, "report", "--out", self.folder, says="is a folder")
-        self.run_bad(FAILED, "report", "--out", self.path("nowhere", "x.html"), says="cannot be made")
+        self.run_bad(FAILED, "report", "--out", self.path("nowhere", "x.html"), says=[self.path("nowhere", "x.html") + ": ", "its folder"])
         with open("/dev/full", "wb") as full:
             result = self.run_any("report", stdout=full)
         self.assertEqual(result.status, FAILED)
