@@ -1,5 +1,6 @@
 #include "text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,4 +279,18 @@ size_t hf_cli_distance(const char *a, const char *b) {
     }
   }
   return rows[a_chars % 3][b_chars];
+}
+
+const char *hf_cli_size_text(uint64_t bytes, char text[HF_CLI_SIZE_BYTES]) {
+  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = (double)bytes / 1024;
+  size_t unit = 0;
+  if (bytes < 1024) {
+    (void)snprintf(text, HF_CLI_SIZE_BYTES, "%" PRIu64 " B", bytes);
+    return text;
+  }
+  for (; value >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++)
+    value /= 1024;
+  (void)snprintf(text, HF_CLI_SIZE_BYTES, "%.*f %s", value < 9.95 ? 1 : 0, value, units[unit]);
+  return text;
 }

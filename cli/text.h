@@ -37,4 +37,9 @@ char *hf_cli_visible_middle(const char *text, size_t bytes, size_t columns, size
  * into the other. */
 size_t hf_cli_distance(const char *a, const char *b);
 
+enum { HF_CLI_SIZE_BYTES = 32 };
+
+/* "512 B", "3.4 KiB", "12 MiB": a size as people read it. Answers text. */
+const char *hf_cli_size_text(uint64_t bytes, char text[HF_CLI_SIZE_BYTES]);
+
 #endif

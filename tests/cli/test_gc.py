@@ -142,7 +142,7 @@ class Drops(Gc):
         self.run_bad(USAGE, "gc", "--keep-baselines", says="--keep-last")
         self.run_bad(USAGE, "gc", "extra")
         self.assertEqual(self.run_ok("gc", "--keep-last", "3").lines[0],
-                         "documents dropped: 0 (0 bytes, of 0 tiles)")
+                         "documents dropped: 0 (0 B, in 0 tiles)")
 
     def test_a_damaged_tile(self):
         self.fill(600)
