@@ -279,7 +279,8 @@ const hf_cli_command hf_cli_command_export = {
         "Records that cannot be read are told and counted, with status 1; what is left goes to "
         "standard output all the same, but to FILE only with --force.\n"
         "\n"
-        "With --out prints how many were exported; with --json: format, exported, at, out.",
+        "With --out prints how many were exported; with --json: format, exported, at, out; and "
+        "dropped, where jsonl or index leaves out snapshots whose documents gc has dropped.",
     .examples = "holdfast export --format jsonl --out runs.jsonl\n"
                 "holdfast export --format csv | column -s, -t\n"
                 "holdfast export --format sqlite --out runs.db\n"

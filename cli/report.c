@@ -156,7 +156,7 @@ const hf_cli_command hf_cli_command_report = {
         "stderr and in the page, and the exit status is 1.\n"
         "\n"
         "With --out prints how many snapshots in how many groups; with --json: reported, groups, "
-        "head, damaged, out.",
+        "at, damaged, out.",
     .examples = "holdfast report --out runs.html\n"
                 "holdfast report --stage TRAINING --metric /outputs/metrics/auc --out auc.html",
     .options = report_options,

@@ -347,7 +347,8 @@ class Command(ReportCase):
 
     def test_where_it_cannot_be_written(self):
         self.run_bad(FAILED, "report", "--out", self.folder, says="is a folder")
-        self.run_bad(FAILED, "report", "--out", self.path("nowhere", "x.html"), says=[self.path("nowhere", "x.html") + ": ", "its folder"])
+        nowhere = self.path("nowhere", "x.html")
+        self.run_bad(FAILED, "report", "--out", nowhere, says=[nowhere + ": ", "its folder"])
         with open("/dev/full", "wb") as full:
             result = self.run_any("report", stdout=full)
         self.assertEqual(result.status, FAILED)
