@@ -71,6 +71,25 @@ class Establish(Baselines):
         self.assertEqual(self.head(), 7)
         self.assertStoreIntact()
 
+    def test_groups_tell_it(self):
+        self.save_some("0.5", "0.7", "0.6")
+        self.save("r1", "first", '{"m":{"auc":1}}', "--group", "g")
+
+        def told(*args):
+            return {one["stage"]: one["baseline_seq"] for one in self.run_ok("groups", "--json", *args).jsonl}
+
+        self.assertEqual(told(), {"final": None, "first": None})
+        self.establish("--min-runs", "3")  # seq 5
+        self.assertEqual(told(), {"final": 2, "first": None})
+        self.run_ok("baseline", "set", "3")
+        self.assertEqual(told(), {"final": 3, "first": None})
+        self.assertEqual(told("--until", "5"), {"final": 2, "first": None})
+        self.assertEqual(told("--until", "4"), {"final": None, "first": None})
+        self.assertRegex(self.run_ok("groups").out, r"baseline\ng +final .* 3\n")
+        self.assertRegex(self.run_ok("groups", "--format", "csv").out, r"\r\ng,final,.*,3\r\n")
+        self.run_ok("baseline", "clear", *RUNS)
+        self.assertEqual(told(), {"final": None, "first": None})
+
     def test_the_lowest(self):
         self.save_some("0.5", "-1.5", "-15e-1", "3")
         made = self.run_ok("--json", "baseline", "establish", *RUNS, "--metric", "/m/auc", "--goal", "min",
