@@ -393,7 +393,8 @@ const hf_cli_command hf_cli_command_baseline = {
         "run_id, stage, dims, group, metric, value (as it was written), goal, by, min_runs, "
         "reason, seq (of the record), id, at, host, pid; runs and passed_over where they were "
         "counted; too few: created, of, runs, passed_over, missing. check: result (passed, worse, "
-        "no-metric), seq, metric, goal, value, baseline, baseline_run_id, baseline_value, delta, "
+        "no-metric), seq, metric, goal, value, baseline_seq, baseline_run_id, baseline_value, "
+        "delta, "
         "percent, tolerance.",
     .examples = "holdfast baseline establish --seq 17 --metric /metrics/auc --goal max\n"
                 "holdfast baseline check 17 --tolerance 1%\n"

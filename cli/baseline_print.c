@@ -179,7 +179,7 @@ static void print_checked_json(hf_cli *cli, uint64_t seq, const hf_checked *chec
   hf_cli_json_text(&json, "metric", args->metric != NULL ? args->metric : baseline->metric);
   hf_cli_json_text(&json, "goal", args->metric != NULL ? args->goal : goal_text(baseline->goal));
   json_verbatim(&json, "value", checked->value);
-  hf_cli_json_number(&json, "baseline", baseline->of);
+  hf_cli_json_number(&json, "baseline_seq", baseline->of);
   hf_cli_json_text(&json, "baseline_run_id", baseline->run_id);
   json_verbatim(&json, "baseline_value", checked->baseline_value);
   json_verbatim(&json, "delta", checked->delta);

@@ -262,7 +262,7 @@ class Check(Baselines):
 
     def test_each_outcome(self):
         worse = self.check(DIFFERS, "2")
-        self.assertEqual((worse["result"], worse["delta"], worse["baseline"]), ("worse", -0.04, 1))
+        self.assertEqual((worse["result"], worse["delta"], worse["baseline_seq"]), ("worse", -0.04, 1))
         self.assertAlmostEqual(worse["percent"], -5)
         self.assertEqual(self.check(DONE, "3")["result"], "passed")
         for seq in ("4", "5"):
