@@ -6,11 +6,12 @@
 
 #include "baseline_print.h"
 #include "errors.h"
+#include "metric.h"
 #include "options.h"
 #include "output.h"
 #include "store.h"
 
-enum { HISTORY_FIRST = 16, TOLERANCE_BYTES = 80 };
+enum { HISTORY_FIRST = 16 };
 
 static const hf_cli_option baseline_options[] = {
     HF_CLI_OPT_GROUP("the group of the comparable runs"),
@@ -23,7 +24,7 @@ static const hf_cli_option baseline_options[] = {
     HF_CLI_OPT_CHOICE("goal", goal, "max|min", "which end of the metric is the better one"),
     HF_CLI_OPT_NUMBER("min-runs", min_runs, "K",
                       "establish: how many comparable runs there must be (5)"),
-    HF_CLI_OPT_TEXT("tolerance", tolerance, "X|X%", TOLERANCE_BYTES - 1,
+    HF_CLI_OPT_TEXT("tolerance", tolerance, "X|X%", HF_CLI_TOLERANCE_BYTES - 1,
                     "check: how much worse the run may be, as 0.01 or as 2% of the baseline"),
     HF_CLI_OPT_NUMBER("at", at, "N", "get: as of seq N"),
     HF_CLI_OPT_TEXT("reason", reason, "TEXT", HF_REASON_BYTES_MAX, "kept with the record"),
@@ -55,9 +56,11 @@ static int need_subject(hf_cli *cli, subject *ret_subject) {
         (hf_comparable){record->group, record->stage, record->dims, record->dims_count};
     return HF_CLI_DONE;
   }
-  hf_cli_error(cli, cli->store_path, "seq %llu %s", (unsigned long long)args->seq.value,
-               found == 0                        ? "is not there"
-               : strcmp(record->op, "save") != 0 ? "is no snapshot"
+  if (found == 0)
+    hf_cli_error(cli, cli->store_path, "there is no seq %llu", (unsigned long long)args->seq.value);
+  else
+    hf_cli_error(cli, cli->store_path, "seq %llu %s", (unsigned long long)args->seq.value,
+                 strcmp(record->op, "save") != 0 ? "is no snapshot"
                                                  : "has no group: it is comparable with nothing");
   return HF_CLI_NOT_FOUND;
 }
@@ -212,19 +215,14 @@ static int run_set(hf_cli *cli) {
 static int run_check(hf_cli *cli) {
   const hf_cli_args *args = &cli->args;
   hf_check_options options = {.metric = args->metric, .goal = given_goal(args)};
-  char tolerance[TOLERANCE_BYTES] = "";
+  char tolerance[HF_CLI_TOLERANCE_BYTES] = "";
   hf_checked *checked = calloc(1, sizeof *checked);
   hf_baseline *baseline = NULL;
   hf_error err = HF_ERROR_INIT;
   uint64_t seq = 0;
   int status = checked != NULL ? operand_seq(cli, &seq) : hf_cli_no_memory(cli);
-  if (args->tolerance != NULL) {
-    size_t bytes = strlen(args->tolerance);
-    int is_percent = bytes > 0 && args->tolerance[bytes - 1] == '%';
-    (void)snprintf(tolerance, sizeof tolerance, "%.*s", (int)(bytes - (size_t)is_percent),
-                   args->tolerance);
-    *(is_percent ? &options.tolerance_percent : &options.tolerance) = tolerance;
-  }
+  if (status == HF_CLI_DONE)
+    status = hf_cli_read_tolerance(cli, args->tolerance, tolerance, &options);
   if (status == HF_CLI_DONE &&
       hf_baseline_check(cli->store, seq, &options, checked, &baseline, &err) != HF_OK)
     status = hf_cli_library_error(cli, NULL, &err);
@@ -326,7 +324,7 @@ static int check_values(const hf_cli *cli, const way *as) {
   if (args->min_runs.given &&
       (args->min_runs.value == 0 || args->min_runs.value > HF_BASELINE_MIN_RUNS_MAX))
     return hf_cli_usage(cli, "--min-runs", "is 1 to %d", HF_BASELINE_MIN_RUNS_MAX);
-  return HF_CLI_DONE;
+  return args->metric != NULL ? hf_cli_check_metric(cli, args->metric) : HF_CLI_DONE;
 }
 
 static int run_baseline(hf_cli *cli) {
@@ -395,14 +393,13 @@ const hf_cli_command hf_cli_command_baseline = {
         "run_id, stage, dims, group, metric, value (as it was written), goal, by, min_runs, "
         "reason, seq (of the record), id, at, host, pid; runs and passed_over where they were "
         "counted; too few: created, of, runs, passed_over, missing. check: result (passed, worse, "
-        "no-metric), seq, metric, goal, value, baseline, baseline_run_id, baseline_value, delta, "
+        "no-metric), seq, metric, goal, value, baseline_seq, baseline_run_id, baseline_value, "
+        "delta, "
         "percent, tolerance.",
-    .examples =
-        "holdfast baseline establish --group cohort-a --stage final --metric /metrics/auc --goal "
-        "max\n"
-        "holdfast baseline check 17 --tolerance 1%\n"
-        "holdfast baseline set 12 --reason 'the paper'\n"
-        "holdfast baseline history --seq 17",
+    .examples = "holdfast baseline establish --seq 17 --metric /metrics/auc --goal max\n"
+                "holdfast baseline check 17 --tolerance 1%\n"
+                "holdfast baseline set 12 --reason 'the paper'\n"
+                "holdfast baseline history --seq 17",
     .options = baseline_options,
     .options_count = HF_CLI_COUNT(baseline_options),
     .operands_min = 1,

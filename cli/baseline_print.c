@@ -136,9 +136,10 @@ static void print_row(hf_cli_table *table, const hf_baseline *baseline) {
 }
 
 int hf_cli_print_baselines(hf_cli *cli, hf_baseline *const *baselines, size_t count) {
-  static const hf_cli_column columns[] = {{"seq", 1, 0},     {"by", 0, 0},     {"of", 1, 0},
-                                          {"run_id", 0, 12}, {"value", 0, 10}, {"at", 0, 10},
-                                          {"reason", 0, 8}};
+  static const hf_cli_column columns[] = {
+      {"seq", 1, 0, 0},    {"by", 0, 0, 0},  {"of", 1, 0, 0},     {"run_id", 0, 20, 1},
+      {"value", 0, 10, 0}, {"at", 0, 10, 0}, {"reason", 0, 8, 0},
+  };
   hf_cli_table *table = NULL;
   if (cli->args.json) {
     for (size_t i = 0; i < count; i++) {
@@ -178,7 +179,7 @@ static void print_checked_json(hf_cli *cli, uint64_t seq, const hf_checked *chec
   hf_cli_json_text(&json, "metric", args->metric != NULL ? args->metric : baseline->metric);
   hf_cli_json_text(&json, "goal", args->metric != NULL ? args->goal : goal_text(baseline->goal));
   json_verbatim(&json, "value", checked->value);
-  hf_cli_json_number(&json, "baseline", baseline->of);
+  hf_cli_json_number(&json, "baseline_seq", baseline->of);
   hf_cli_json_text(&json, "baseline_run_id", baseline->run_id);
   json_verbatim(&json, "baseline_value", checked->baseline_value);
   json_verbatim(&json, "delta", checked->delta);

@@ -19,15 +19,16 @@ void hf_cli_columns_free(hf_cli_columns *columns) {
 /* How a table shows it. */
 static hf_cli_column shown_as(const hf_field *field) {
   static const hf_cli_column known[] = {
-      {"seq", 1, 0},   {"op", 0, 0},   {"run_id", 0, 12}, {"stage", 0, 8},      {"dims", 0, 8},
-      {"group", 0, 6}, {"ts", 0, 10},  {"at", 0, 10},     {"time", 0, 10},      {"current", 0, 0},
-      {"pid", 1, 0},   {"size", 1, 0}, {"sha256", 0, 8},  {"legacy_seq", 1, 0},
+      {"seq", 1, 0, 0},    {"op", 0, 0, 0},         {"run_id", 0, 20, 1}, {"stage", 0, 8, 0},
+      {"dims", 0, 8, 0},   {"group", 0, 6, 0},      {"ts", 0, 10, 0},     {"at", 0, 10, 0},
+      {"time", 0, 10, 0},  {"pid", 1, 0, 0},        {"size", 1, 0, 0},    {"current", 0, 0, 0},
+      {"sha256", 0, 8, 0}, {"legacy_seq", 1, 0, 0},
   };
   const char *name = hf_field_name(field);
   for (size_t i = 0; i < HF_CLI_COUNT(known); i++)
     if (strcmp(known[i].heading, name) == 0)
       return known[i];
-  return (hf_cli_column){name, HF_CLI_RIGHT_IF_NUMBERS, SHRINKS_TO};
+  return (hf_cli_column){name, HF_CLI_RIGHT_IF_NUMBERS, SHRINKS_TO, 0};
 }
 
 static int add(const hf_cli *cli, const char *place, hf_cli_columns *columns, const char *text,

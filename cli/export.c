@@ -129,8 +129,9 @@ static int tell_damage(const hf_cli_export_job *job, int is_counted) {
                         : "";
   if (is_counted)
     return hf_cli_failed(cli, place,
-                         "%" PRIu64 " records are left out, all others are %s; the first: %s%s",
-                         job->damaged, end[0] != '\0' ? "intact" : "written", first->message, end);
+                         "%" PRIu64 " record%s left out, all others are %s; the first: %s%s",
+                         job->damaged, job->damaged == 1 ? " is" : "s are",
+                         end[0] != '\0' ? "intact" : "written", first->message, end);
   return hf_cli_failed(cli, place, "%s%s", first->message, end);
 }
 
@@ -154,9 +155,9 @@ static int write_all(hf_cli_export_job *job, export_kind kind, hf_cli_outfile *f
     hf_cli_warning(job->cli, NULL,
                    "%" PRIu64 " snapshots have no document any more: theirs is null", job->dropped);
   if (status == HF_CLI_DONE && job->left_out > 0)
-    hf_cli_error(job->cli, job->cli->store_path,
-                 "note: %" PRIu64 " snapshots are left out: gc has dropped their documents",
-                 job->left_out);
+    hf_cli_warning(job->cli, job->cli->store_path,
+                   "%" PRIu64 " snapshot%s left out: gc has dropped the document%s", job->left_out,
+                   job->left_out == 1 ? " is" : "s are", job->left_out == 1 ? "" : "s");
   if (status == HF_CLI_DONE && job->damaged > 0)
     status = tell_damage(job, kind != EXPORT_BY_LIBRARY);
   return status;
@@ -278,7 +279,8 @@ const hf_cli_command hf_cli_command_export = {
         "Records that cannot be read are told and counted, with status 1; what is left goes to "
         "standard output all the same, but to FILE only with --force.\n"
         "\n"
-        "With --out prints how many were exported; with --json: format, exported, at, out.",
+        "With --out prints how many were exported; with --json: format, exported, at, out; and "
+        "dropped, where jsonl or index leaves out snapshots whose documents gc has dropped.",
     .examples = "holdfast export --format jsonl --out runs.jsonl\n"
                 "holdfast export --format csv | column -s, -t\n"
                 "holdfast export --format sqlite --out runs.db\n"

@@ -8,6 +8,7 @@
 #include "output.h"
 #include "progress.h"
 #include "store.h"
+#include "text.h"
 
 static const hf_cli_option gc_options[] = {
     HF_CLI_OPT_NUMBER("keep-last", keep_last, "N",
@@ -45,12 +46,14 @@ static void print_report(hf_cli *cli, const hf_gc_report *report) {
   }
   const char *what = cli->args.dry_run ? "would be dropped" : "dropped";
   const char *removed = cli->args.dry_run ? "would be removed" : "removed";
-  hf_cli_out_format(cli, "documents %s: %" PRIu64 " (%" PRIu64 " bytes, of %" PRIu64 " tiles)\n",
-                    what, report->documents, report->bytes, report->tiles);
-  hf_cli_out_format(cli, "blobs %s: %" PRIu64 " (%" PRIu64 " bytes)\n", removed, report->blobs,
-                    report->blob_bytes);
-  hf_cli_out_format(cli, "leftovers %s: %" PRIu64 " (%" PRIu64 " bytes)\n", removed,
-                    report->leftovers, report->leftover_bytes);
+  char size[HF_CLI_SIZE_BYTES];
+  hf_cli_out_format(cli, "documents %s: %" PRIu64 " (%s, in %" PRIu64 " tile%s)\n", what,
+                    report->documents, hf_cli_size_text(report->bytes, size), report->tiles,
+                    report->tiles == 1 ? "" : "s");
+  hf_cli_out_format(cli, "blobs %s: %" PRIu64 " (%s)\n", removed, report->blobs,
+                    hf_cli_size_text(report->blob_bytes, size));
+  hf_cli_out_format(cli, "leftovers %s: %" PRIu64 " (%s)\n", removed, report->leftovers,
+                    hf_cli_size_text(report->leftover_bytes, size));
   if (report->blobs_young > 0)
     hf_cli_out_format(cli, "blobs that changed within the last hour, kept: %" PRIu64 "\n",
                       report->blobs_young);

@@ -29,8 +29,9 @@ static const hf_cli_option groups_options[] = {
 };
 
 static const hf_cli_column table_columns[] = {
-    {"group", 0, 6}, {"stage", 0, 8}, {"dims", 0, 8},       {"count", 1, 0},    {"runs", 1, 0},
-    {"first", 1, 0}, {"last", 1, 0},  {"last_time", 0, 10}, {"baseline", 1, 0},
+    {"group", 0, 6, 0}, {"stage", 0, 8, 0},      {"dims", 0, 8, 0},
+    {"count", 1, 0, 0}, {"runs", 1, 0, 0},       {"first", 1, 0, 0},
+    {"last", 1, 0, 0},  {"last_time", 0, 10, 0}, {"baseline", 1, 0, 0},
 };
 
 /* Walks to the end, which *ret_whole tells of. Answers an exit status. */

@@ -30,14 +30,17 @@ const hf_cli_text_row hf_cli_exit_rows[] = {
     {"0", "done"},
     {"1", "failed: I/O, a damaged store, a bad document"},
     {"2", "wrong use of the command line or of the configuration"},
-    {"3", "not found: no such snapshot, no previous one"},
+    {"3",
+     "not found: no such snapshot, no previous one, no baseline yet; or what was waited for did "
+     "not come"},
     {"4",
      "conflict: it exists (--if-absent), the seq is another one (--if-seq), or the attempt with "
      "this --id was ended; nothing was saved. Of diff: the snapshots are not comparable"},
     {"5", "the lock was not granted in time, or its backend cannot be reached; nothing was saved"},
     {"6", "unknown: published, but its durability could not be confirmed; holdfast resolve ID "
           "settles it"},
-    {"7", "it differs: the snapshots do, as gravely as diff --fail-on says"},
+    {"7", "compared, and more than what is allowed: a change as grave as diff --fail-on says, or a "
+          "run that baseline check finds worse"},
 };
 const size_t hf_cli_exit_rows_count = HF_CLI_COUNT(hf_cli_exit_rows);
 

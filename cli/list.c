@@ -106,7 +106,7 @@ const hf_cli_command hf_cli_command_list = {
         "than 2 K rows (or 1,024), else up to 256 MiB, and beyond that the command fails.",
     .examples = "holdfast list --stage final --limit 20 --reverse\n"
                 "holdfast list --where '/metrics/auc > 0.7 and not dims.view == \"test\"'\n"
-                "holdfast list --columns run_id,/metrics/auc --sort /metrics/auc:desc --limit 10\n"
+                "holdfast list --columns run_id,/metrics/auc --sort /metrics/auc:desc --limit 5\n"
                 "holdfast list --after 2026-01-01 --before 2026-02-01 --host node7\n"
                 "holdfast list --format csv --all-revisions",
     .options = list_options,

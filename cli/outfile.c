@@ -35,8 +35,11 @@ static int open_temporary(const hf_cli *cli, hf_cli_outfile *file, const struct 
       break;
   }
   if (fd < 0) {
-    int number = errno;
-    int status = cannot(cli, file->temporary, "cannot be made", number);
+    int number = errno; /* the name that was asked for says more than that of the temporary file */
+    int status = cannot(cli, file->path,
+                        number == ENOENT || number == ENOTDIR ? "its folder cannot be found"
+                                                              : "cannot be made",
+                        number);
     free(file->temporary);
     file->temporary = NULL;
     return status;

@@ -31,7 +31,7 @@ static const hf_cli_option report_options[] = {
     HF_CLI_OPT(HF_CLI_TEXTS, "metric", metrics, "POINTER",
                "draw the number at this JSON Pointer (may be given several times); without it: the "
                "numbers under /outputs/metrics, /metrics and /outputs"),
-    HF_CLI_OPT_TEXT("tolerance", tolerance, "X|X%", HF_CLI_REPORT_TOLERANCE_BYTES - 1,
+    HF_CLI_OPT_TEXT("tolerance", tolerance, "X|X%", HF_CLI_TOLERANCE_BYTES - 1,
                     "how much worse than the baseline is no regression, as of baseline check"),
     HF_CLI_OPT_TEXT("title", title, "T", TITLE_BYTES_MAX, "the title of the page"),
 };
@@ -88,7 +88,7 @@ static void tell(hf_cli *cli, const hf_cli_report *report) {
   hf_cli_json_begin(&json, cli);
   hf_cli_json_number(&json, "reported", report->runs);
   hf_cli_json_number(&json, "groups", sets);
-  hf_cli_json_number(&json, "head", report->head);
+  hf_cli_json_number(&json, "at", report->head);
   hf_cli_json_number(&json, "damaged", report->damaged);
   hf_cli_json_text(&json, "out", cli->args.out);
   hf_cli_json_end(&json);
@@ -99,19 +99,10 @@ static int check_metrics(const hf_cli *cli) {
   if (metrics->count >= HF_CLI_REPORT_METRICS_MAX) /* the baseline's has its place, too */
     return hf_cli_usage(cli, "--metric", "is given more than %d times; that is the limit",
                         HF_CLI_REPORT_METRICS_MAX - 1);
-  for (size_t i = 0; i < metrics->count; i++) {
-    const char *value = NULL;
-    size_t bytes = 0;
-    hf_error err = HF_ERROR_INIT;
-    if (strlen(metrics->text[i]) > HF_METRIC_BYTES_MAX)
-      return hf_cli_usage(cli, "--metric", "the value is %zu bytes long; the limit is %d",
-                          strlen(metrics->text[i]), HF_METRIC_BYTES_MAX);
-    if (metrics->text[i][0] == '\0' ||
-        hf_json_pointer("{}", 2, metrics->text[i], &value, &bytes, &err) < 0)
-      return hf_cli_usage(cli, "--metric", "wants a JSON Pointer like /outputs/auc, not \"%.80s\"",
-                          metrics->text[i]);
-  }
-  return HF_CLI_DONE;
+  int status = HF_CLI_DONE;
+  for (size_t i = 0; i < metrics->count && status == HF_CLI_DONE; i++)
+    status = hf_cli_check_metric(cli, metrics->text[i]);
+  return status;
 }
 
 static int run_report(hf_cli *cli) {
@@ -165,7 +156,7 @@ const hf_cli_command hf_cli_command_report = {
         "stderr and in the page, and the exit status is 1.\n"
         "\n"
         "With --out prints how many snapshots in how many groups; with --json: reported, groups, "
-        "head, damaged, out.",
+        "at, damaged, out.",
     .examples = "holdfast report --out runs.html\n"
                 "holdfast report --stage TRAINING --metric /outputs/metrics/auc --out auc.html",
     .options = report_options,

@@ -23,6 +23,7 @@
 #include <holdfast/diff.h>
 
 #include "cli.h"
+#include "metric.h"
 #include "report_names.h"
 
 enum {
@@ -31,7 +32,6 @@ enum {
   HF_CLI_REPORT_TEXT_BYTES_MAX = 160, /* of a value in a change */
   HF_CLI_REPORT_POINTER_BYTES_MAX = 320,
   HF_CLI_REPORT_NUMBER_BYTES_MAX = 40, /* of a metric's text: a longer one is cut, and a double */
-  HF_CLI_REPORT_TOLERANCE_BYTES = 80,  /* more than may be given */
   HF_CLI_REPORT_HELD_BYTES_MAX = 64 * 1024 * 1024
 };
 
@@ -75,7 +75,7 @@ typedef struct hf_cli_report {
   hf_cli_report_set **sets; /* in the order of their first snapshot */
   size_t sets_count;
   size_t sets_room;
-  char tolerance[HF_CLI_REPORT_TOLERANCE_BYTES];
+  char tolerance[HF_CLI_TOLERANCE_BYTES];
   hf_check_options check; /* what is a regression */
   hf_cli_names pointers;
   hf_cli_names hosts;
@@ -143,9 +143,6 @@ int hf_cli_report_find_metrics(hf_cli_report *report, hf_cli_report_set *set,
 /* Is the run worse than the baseline by more than the tolerance? HF_OK or negative. */
 int hf_cli_report_is_worse(const hf_cli_report *report, const hf_cli_report_set *set,
                            const hf_record *record, int *ret_worse, hf_error *reterr);
-
-/* --tolerance. 0, or an exit status. */
-int hf_cli_report_read_tolerance(hf_cli_report *report);
 
 /* Finds the baseline of a new set, as of report->head, and the value beyond which a run is worse.
  * 0, or an exit status. */

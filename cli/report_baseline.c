@@ -5,29 +5,6 @@
 #include "errors.h"
 #include "report.h"
 
-int hf_cli_report_read_tolerance(hf_cli_report *report) {
-  const hf_cli *cli = report->cli;
-  static const hf_baseline any = {.metric = "/x", .value = "0", .goal = HF_GOAL_MAX};
-  const char *given = cli->args.tolerance;
-  hf_error err = HF_ERROR_INIT;
-  if (given == NULL)
-    return HF_CLI_DONE;
-  size_t bytes = strlen(given);
-  int is_percent = bytes > 0 && given[bytes - 1] == '%';
-  (void)snprintf(report->tolerance, sizeof report->tolerance, "%.*s",
-                 (int)(bytes - (size_t)is_percent), given);
-  if (is_percent)
-    report->check.tolerance_percent = report->tolerance;
-  else
-    report->check.tolerance = report->tolerance;
-  hf_checked *checked = malloc(sizeof *checked);
-  if (checked == NULL)
-    return hf_cli_no_memory(cli);
-  int rc = hf_baseline_compare(&any, "0", 1, &report->check, checked, &err);
-  free(checked);
-  return rc == HF_OK ? HF_CLI_DONE : hf_cli_usage(cli, "--tolerance", "%s", err.message);
-}
-
 /* Where the line is drawn beyond which a run is worse: for the eye, so a double will do. */
 static void find_limit(const hf_cli_report *report, hf_cli_report_set *set) {
   const hf_check_options *check = &report->check;

@@ -95,7 +95,8 @@ int hf_cli_report_gather(hf_cli *cli, hf_cli_report *report) {
     return hf_cli_library_error(cli, NULL, &err);
   if (args->until.given && args->until.value < report->head)
     report->head = args->until.value;
-  int status = hf_cli_report_read_tolerance(report);
+  int status = hf_cli_read_tolerance(report->cli, report->cli->args.tolerance, report->tolerance,
+                                     &report->check);
   if (status != HF_CLI_DONE)
     return status;
   report->row = open_memstream(&report->row_text, &report->row_bytes);

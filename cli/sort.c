@@ -76,7 +76,11 @@ int hf_cli_sort_begin(const hf_cli *cli, const char *order, uint64_t limit, size
     sort->cli = cli;
     sort->limit = limit;
     sort->cells = cells;
-    if (hf_field_parse(column, NULL, &sort->field, &err) != HF_OK)
+    int failed = hf_field_parse(column, NULL, &sort->field, &err) != HF_OK;
+    const char *end = strpbrk(column, "/@\"") == NULL ? strchr(column, ':') : NULL;
+    if (failed && end != NULL)
+      status = hf_cli_usage(cli, "--sort", "\"%.40s\" is neither :desc nor :asc", end);
+    else if (failed)
       status = hf_cli_expr_error(cli, "--sort", 0, &err);
   }
   free(column);

@@ -7,7 +7,7 @@
 #include "output.h"
 #include "text.h"
 
-enum { SIZE_BYTES = 32, LABEL_COLUMNS = 11 };
+enum { LABEL_COLUMNS = 11 };
 
 /* A record of an op that this program cannot tell. */
 static const char *op_name(const hf_stats_op *op) {
@@ -25,21 +25,6 @@ static hf_stats_size total(const hf_store_stats *stats) {
 
 /* ---- for people ---- */
 
-/* "512 B", "3.4 KiB", "12 MiB". */
-static const char *size_text(uint64_t bytes, char text[SIZE_BYTES]) {
-  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
-  double value = (double)bytes / 1024;
-  size_t unit = 0;
-  if (bytes < 1024) {
-    (void)snprintf(text, SIZE_BYTES, "%" PRIu64 " B", bytes);
-    return text;
-  }
-  for (; value >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++)
-    value /= 1024;
-  (void)snprintf(text, SIZE_BYTES, "%.*f %s", value < 9.95 ? 1 : 0, value, units[unit]);
-  return text;
-}
-
 static void label(FILE *to, const char *name) {
   (void)fprintf(to, "%-*s", LABEL_COLUMNS, name);
 }
@@ -51,21 +36,21 @@ static void text_visible(FILE *to, const char *text) {
 }
 
 static void text_sizes(FILE *to, const hf_store_stats *stats) {
-  char size[SIZE_BYTES];
+  char size[HF_CLI_SIZE_BYTES];
   hf_stats_size all = total(stats);
   label(to, "size");
-  (void)fprintf(to, "%s in %" PRIu64 " files\n", size_text(all.bytes, size), all.files);
+  (void)fprintf(to, "%s in %" PRIu64 " files\n", hf_cli_size_text(all.bytes, size), all.files);
   for (unsigned i = 0; i < HF_STATS_PLACES; i++) {
     const hf_stats_size *one = &stats->sizes[i];
     if (one->files == 0)
       continue;
     (void)fprintf(to, "  %-*s%s in %" PRIu64 " file%s\n", LABEL_COLUMNS,
-                  hf_stats_place_name((hf_stats_place)i), size_text(one->bytes, size), one->files,
-                  one->files == 1 ? "" : "s");
+                  hf_stats_place_name((hf_stats_place)i), hf_cli_size_text(one->bytes, size),
+                  one->files, one->files == 1 ? "" : "s");
   }
   label(to, "free");
-  (void)fprintf(to, "%s of ", size_text(stats->filesystem_free_bytes, size));
-  (void)fprintf(to, "%s\n", size_text(stats->filesystem_bytes, size));
+  (void)fprintf(to, "%s of ", hf_cli_size_text(stats->filesystem_free_bytes, size));
+  (void)fprintf(to, "%s\n", hf_cli_size_text(stats->filesystem_bytes, size));
 }
 
 void hf_cli_stats_text(FILE *to, const hf_info *info, const hf_store_stats *stats) {

@@ -129,6 +129,20 @@ static void print_headings(hf_cli_table *table) {
   hf_cli_out_text(table->cli, "\n");
 }
 
+/* Answers the columns that *text takes then. */
+static size_t cut_cell(const hf_cli_table *table, size_t column, char **text) {
+  size_t width = table->widths[column];
+  size_t columns = 0;
+  char *cut = table->columns[column].in_middle
+                  ? hf_cli_visible_middle(*text, strlen(*text), width, &columns)
+                  : NULL;
+  if (cut == NULL)
+    return hf_cli_cut_columns(*text, width);
+  free(*text);
+  *text = cut;
+  return columns;
+}
+
 static void print_rows(hf_cli_table *table) {
   int to_terminal = hf_cli_terminal_columns() > 0;
   if (!table->begun) {
@@ -144,7 +158,7 @@ static void print_rows(hf_cli_table *table) {
       size_t columns = table->cell_columns[row][i];
       if (text != NULL && to_terminal && columns > table->widths[i] &&
           table->columns[i].shrinks_to > 0)
-        columns = hf_cli_cut_columns(text, table->widths[i]);
+        columns = cut_cell(table, i, &text);
       put_cell(table, i, text != NULL ? text : "", columns, &owed);
       free(text);
       table->cells[row][i] = NULL;

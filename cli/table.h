@@ -14,6 +14,7 @@ typedef struct hf_cli_column {
   const char *heading;
   int right;         /* numbers; or HF_CLI_RIGHT_IF_NUMBERS: where the first rows have only such */
   size_t shrinks_to; /* on a terminal that is too narrow; 0: it does not shrink */
+  int in_middle;     /* cut there, else at the end: names often differ in both ends */
 } hf_cli_column;
 
 /* A table that is being printed. Control characters in cells are made visible, wide characters

@@ -1,5 +1,6 @@
 #include "text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,8 @@ static int write_escape(FILE *to, uint32_t point) {
   }
 }
 
+static const char ellipsis[] = "\xE2\x80\xA6";
+
 char *hf_cli_visible(const char *text, size_t bytes, size_t *ret_columns) {
   char *out = NULL;
   size_t out_bytes = 0;
@@ -116,18 +119,19 @@ char *hf_cli_visible(const char *text, size_t bytes, size_t *ret_columns) {
     text += length;
     bytes -= length;
   }
+  failed |= fwrite(ellipsis, 1, sizeof ellipsis, to) != sizeof ellipsis; /* room to be cut in */
   failed |= fclose(to) != 0;
   if (failed) {
     free(out);
     return NULL;
   }
+  out[out_bytes - sizeof ellipsis] = '\0';
   if (ret_columns != NULL)
     *ret_columns = columns;
   return out;
 }
 
 size_t hf_cli_cut_columns(char *text, size_t columns) {
-  static const char ellipsis[] = "\xE2\x80\xA6";
   size_t used = 0;
   size_t at = 0;
   size_t bytes = strlen(text);
@@ -140,12 +144,6 @@ size_t hf_cli_cut_columns(char *text, size_t columns) {
     used += width > 0 ? (size_t)width : 0;
     at += length == 0 ? 1 : length;
     if (used > columns) {
-      /* The rest is at least as long as what is cut, but may be shorter than the three bytes of the
-       * ellipsis. */
-      if (bytes - cut_at < sizeof ellipsis - 1) {
-        memcpy(text + cut_at, "~", 2);
-        return cut_columns + 1;
-      }
       memcpy(text + cut_at, ellipsis, sizeof ellipsis);
       return cut_columns + 1;
     }
@@ -158,7 +156,6 @@ size_t hf_cli_cut_columns(char *text, size_t columns) {
 }
 
 size_t hf_cli_cut_front(char *text, size_t columns) {
-  static const char ellipsis[] = "\xE2\x80\xA6";
   size_t bytes = strlen(text);
   size_t used = 0;
   size_t from = bytes; /* where the end begins that fits beside the ellipsis */
@@ -174,8 +171,6 @@ size_t hf_cli_cut_front(char *text, size_t columns) {
       break;
     from = at = begin;
   }
-  if (from < sizeof ellipsis - 1) /* so little is cut that the ellipsis has no room */
-    return hf_cli_cut_columns(text, columns);
   used = 1;
   for (size_t at = from; at < bytes;) {
     uint32_t point = 0;
@@ -284,4 +279,18 @@ size_t hf_cli_distance(const char *a, const char *b) {
     }
   }
   return rows[a_chars % 3][b_chars];
+}
+
+const char *hf_cli_size_text(uint64_t bytes, char text[HF_CLI_SIZE_BYTES]) {
+  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = (double)bytes / 1024;
+  size_t unit = 0;
+  if (bytes < 1024) {
+    (void)snprintf(text, HF_CLI_SIZE_BYTES, "%" PRIu64 " B", bytes);
+    return text;
+  }
+  for (; value >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++)
+    value /= 1024;
+  (void)snprintf(text, HF_CLI_SIZE_BYTES, "%.*f %s", value < 9.95 ? 1 : 0, value, units[unit]);
+  return text;
 }

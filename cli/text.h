@@ -18,11 +18,12 @@ int hf_cli_is_white(char c);
 int hf_cli_char_columns(uint32_t point);
 
 /* The text with everything that must not reach a terminal written as \n, \t, \x1b, \u202e, and
- * broken UTF-8 as \xff. The caller frees it; NULL: out of memory. ret_columns may be NULL. */
+ * broken UTF-8 as \xff. Behind it there is room for an ellipsis. The caller frees it; NULL: out of
+ * memory. ret_columns may be NULL. */
 char *hf_cli_visible(const char *text, size_t bytes, size_t *ret_columns);
 
-/* Cuts a visible text to at most `columns` columns, the last of them an ellipsis; answers the
- * columns it now takes. */
+/* Cuts a text of hf_cli_visible to at most `columns` columns, the last of them an ellipsis; answers
+ * the columns it now takes. */
 size_t hf_cli_cut_columns(char *text, size_t columns);
 
 /* The same with the end kept, and the ellipsis before it. */
@@ -35,5 +36,10 @@ char *hf_cli_visible_middle(const char *text, size_t bytes, size_t columns, size
 /* How many single changes (one character inserted, removed, replaced, or two swapped) turn one name
  * into the other. */
 size_t hf_cli_distance(const char *a, const char *b);
+
+enum { HF_CLI_SIZE_BYTES = 32 };
+
+/* "512 B", "3.4 KiB", "12 MiB": a size as people read it. Answers text. */
+const char *hf_cli_size_text(uint64_t bytes, char text[HF_CLI_SIZE_BYTES]);
 
 #endif

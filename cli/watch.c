@@ -328,8 +328,7 @@ const hf_cli_command hf_cli_command_watch = {
         "(status 0). A CMD that runs is waited for; a second signal does not wait.",
     .examples = "holdfast watch --since 1 --stage final\n"
                 "holdfast watch --format jsonl --count 1 --timeout 10m --run-id nightly-3\n"
-                "holdfast watch --state /var/lib/mail.state --exec 'mail -s \"$HOLDFAST_RUN_ID\" "
-                "me@example.org'",
+                "holdfast watch --state mail.state --exec 'mail -s \"$HOLDFAST_RUN_ID\" me'",
     .options = watch_options,
     .options_count = HF_CLI_COUNT(watch_options),
     .operands_min = 0,

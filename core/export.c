@@ -114,8 +114,8 @@ static int write_all(hf_cursor *cursor, writer *to, const hf_export_options *opt
   int status = end(to, reterr);
   if (status == HF_OK && damaged > 0)
     return hf_err(reterr, HF_EDAMAGED, first.place,
-                  "%llu records are left out, all others are written; the first: %s",
-                  (unsigned long long)damaged, first.message);
+                  "%llu record%s left out, all others are written; the first: %s",
+                  (unsigned long long)damaged, damaged == 1 ? " is" : "s are", first.message);
   return status;
 }
 

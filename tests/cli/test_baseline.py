@@ -71,6 +71,25 @@ class Establish(Baselines):
         self.assertEqual(self.head(), 7)
         self.assertStoreIntact()
 
+    def test_groups_tell_it(self):
+        self.save_some("0.5", "0.7", "0.6")
+        self.save("r1", "first", '{"m":{"auc":1}}', "--group", "g")
+
+        def told(*args):
+            return {one["stage"]: one["baseline_seq"] for one in self.run_ok("groups", "--json", *args).jsonl}
+
+        self.assertEqual(told(), {"final": None, "first": None})
+        self.establish("--min-runs", "3")  # seq 5
+        self.assertEqual(told(), {"final": 2, "first": None})
+        self.run_ok("baseline", "set", "3")
+        self.assertEqual(told(), {"final": 3, "first": None})
+        self.assertEqual(told("--until", "5"), {"final": 2, "first": None})
+        self.assertEqual(told("--until", "4"), {"final": None, "first": None})
+        self.assertRegex(self.run_ok("groups").out, r"baseline\ng +final .* 3\n")
+        self.assertRegex(self.run_ok("groups", "--format", "csv").out, r"\r\ng,final,.*,3\r\n")
+        self.run_ok("baseline", "clear", *RUNS)
+        self.assertEqual(told(), {"final": None, "first": None})
+
     def test_the_lowest(self):
         self.save_some("0.5", "-1.5", "-15e-1", "3")
         made = self.run_ok("--json", "baseline", "establish", *RUNS, "--metric", "/m/auc", "--goal", "min",
@@ -243,7 +262,7 @@ class Check(Baselines):
 
     def test_each_outcome(self):
         worse = self.check(DIFFERS, "2")
-        self.assertEqual((worse["result"], worse["delta"], worse["baseline"]), ("worse", -0.04, 1))
+        self.assertEqual((worse["result"], worse["delta"], worse["baseline_seq"]), ("worse", -0.04, 1))
         self.assertAlmostEqual(worse["percent"], -5)
         self.assertEqual(self.check(DONE, "3")["result"], "passed")
         for seq in ("4", "5"):
@@ -331,13 +350,16 @@ class Usage(Baselines):
     def test_bad_values(self):
         self.run_ok("init", self.store, "--locker", "flock", "--force", store=None)
         self.save_some("1")
-        for metric, says in (("m", "metric"), ("", "empty"), ("/a~2", "~"), (b"/\xff", "UTF-8")):
+        for metric, says in (("m", "--metric: wants"), ("", "--metric: is empty"), ("/a~2", "~"), (b"/\xff", "\\xff")):
             self.run_bad(USAGE, "baseline", "establish", *RUNS, "--metric", metric, "--goal", "max", says=says)
+        for tolerance in ("-1", "x", "5%%", "", "%", "1e", "0x1"):
+            self.run_bad(USAGE, "baseline", "check", "1", "--tolerance", tolerance,
+                         says=[f'--tolerance: "{tolerance}" is no tolerance', "0.01, or 2%"])
         for reason, says in (("", "empty"), ("a\nb", "control character"), (b"\xff", "UTF-8")):
             self.run_bad(USAGE, "baseline", "set", "1", "--reason", reason, says=says)
         self.run_bad(USAGE, "baseline", "set", "1", "--id", "x", says="ULID")
         self.run_bad(USAGE, "baseline", "get", "--group", "", "--stage", "s", says="group")
-        self.run_bad(NOT_FOUND, "baseline", "get", "--seq", "9", says="seq 9 is not there")
+        self.run_bad(NOT_FOUND, "baseline", "get", "--seq", "9", says="there is no seq 9")
         self.assertEqual(self.head(), 1)
 
     def test_places(self):

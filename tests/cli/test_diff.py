@@ -349,12 +349,8 @@ class Terminal(Base):
 
 
 def page():
-    for name in ("docs/asking/diff.md", "docs/ASKING.md"):
-        path = os.path.join(TREE, name)
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                return file.read()
-    raise FileNotFoundError("the page about diff")
+    with open(os.path.join(TREE, "docs", "asking", "diff.md"), encoding="utf-8") as file:
+        return file.read()
 
 
 class Page(Base):

@@ -2,7 +2,7 @@
 
 Add a kind of questions: a row in QUESTIONS, and its ask_ method.
 
-    HOLDFAST_MODEL_SEED=N tests/cli/test_model.py     another store; a failure names the seed
+    HF_TEST_SEED=N tests/cli/test_model.py     another store; a failure names the seed
 """
 
 import csv
@@ -30,7 +30,7 @@ def flattened(value):
 class Questions:
     """Each ask_ is a kind of questions; below for each mode."""
 
-    seed = int(os.environ.get("HOLDFAST_MODEL_SEED", "20260102"))
+    seed = int(os.environ.get("HF_TEST_SEED", "20260102"))
 
     def setUp(self):
         super().setUp()

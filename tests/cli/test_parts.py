@@ -1,11 +1,12 @@
 """The examples of docs/asking: each line that begins with "$ " is run, and prints what stands below it."""
 
 import glob
+import json
 import os
 import re
 import subprocess
 
-from support import DONE, HOLDFAST, TREE, Case, main
+from support import DIFFERS, DONE, HOLDFAST, TREE, Case, main
 
 LINE = re.compile(r"^    (.*)$")
 
@@ -50,6 +51,30 @@ class Parts(Case):
 
     def test_list(self):
         self.run_page(os.path.join(TREE, "docs", "asking", "list.md"))
+
+    def test_the_first_page(self):
+        """docs/ASKING.md: of 42 runs the last one is worse than the best."""
+        with open(os.path.join(TREE, "docs", "ASKING.md"), encoding="utf-8") as page:
+            commands = [line[4:] for line in page.read().splitlines() if line.startswith("    ")]
+        self.assertEqual(len(commands), 7)
+        self.store = self.path("store")
+        self.run_ok("init", self.store, "--locker", "flock", "--force", store=None)
+        batch = [{"run_id": f"r{i}", "stage": "S", "group": "G", "doc": {"outputs": {"metrics": {"auc": auc}}}}
+                 for i, auc in enumerate([0.69] * 39 + [0.71, 0.74, 0.70], 1)]
+        self.run_ok("save", "--batch", "-", input="".join(json.dumps(line) + "\n" for line in batch))
+        printed = []
+        for command in commands:
+            ran = subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, timeout=60, check=False,
+                                 env={**self.env, "HOLDFAST_STORE": self.store}, text=True)
+            self.assertEqual((ran.returncode, ran.stderr), (DIFFERS if "check 42" in command else DONE, ""), command)
+            printed.append(ran.stdout)
+        self.assertIn("/outputs/metrics/auc  0.74 -> 0.7  -0.04", printed[0])
+        self.assertIn("seq 41, run r41\n", printed[1])
+        self.assertTrue(printed[2].startswith("worse: seq 42 has 0.7 "), printed[2])
+        self.assertEqual([line.split()[0] for line in printed[3].splitlines()], ["run_id", "r41", "r40"])
+        self.assertEqual(printed[4], "reported: 42 in 1 group\n")
+        self.assertRegex(printed[5], r"G +S +42 +42 +1 +42 .* 41\n")
+        self.assertIn("documents would be dropped: 0 ", printed[6])
 
     def test_every_holdfast_command_is_run(self):
         """An example that is not run could be wrong: in blocks only what follows a $ is a command."""

@@ -118,6 +118,20 @@ class Terminal(Case):
         self.assertIn("long" * 30, wide)
         self.assertNotIn("…", wide)
 
+    def test_runs_can_be_told_apart(self):
+        """Of a table with much in it, at any width."""
+        for day in range(1, 8):
+            doc = {"comparison_group": {"data": "v3"}, "outputs": {"auc": day}}
+            self.save(f"nightly-2026-01-0{day}", "EVALUATION", doc, "--dim", "target=forward_return_5d")
+        for columns in (60, 80, 100):
+            _, shown, _ = self.on_terminal("list", columns=columns)
+            runs = [line.split()[1] for line in shown.splitlines()[1:]]
+            self.assertEqual(len(set(runs)), 7, shown)
+            self.assertNotIn("~", shown)  # one sign for what is cut
+        self.assertEqual(self.on_terminal("list", columns=80)[1].splitlines()[1].split()[1], "nightly-2026-01-01")
+        _, shown, _ = self.on_terminal("groups", columns=60)
+        self.assertNotIn("~", shown)
+
     def test_chosen_columns_fit(self):
         for i in range(3):
             metrics = {"auc": 0.123456789 + i, "loss": i}

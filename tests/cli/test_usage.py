@@ -3,7 +3,7 @@
 import os
 import re
 
-from support import COMMANDS, DONE, FAILED, USAGE, Case, main
+from support import COMMANDS, DONE, FAILED, TREE, USAGE, Case, main
 
 KEY = ("--run-id", "r", "--stage", "s")
 
@@ -21,6 +21,7 @@ class Help(Case):
             self.assertRegex(overview, rf"(?m)^  {command} ")
             for line in by_help.splitlines():
                 self.assertFalse(line.endswith(" "), repr(line))
+                self.assertLessEqual(len(line), 80)
         self.assertEqual(self.run_ok("--help", store=None).out, overview)
         self.assertEqual(self.run_ok("-h", store=None).out, overview)
 
@@ -28,6 +29,14 @@ class Help(Case):
         overview = self.run_ok("help", store=None).out
         block = overview.split("Commands (", 1)[1].split("\n\n", 1)[0]
         self.assertEqual(re.findall(r"(?m)^  (\w+) ", block), COMMANDS)
+
+    def test_each_exit_status_is_told(self):
+        """By the help, and in README.md."""
+        block = self.run_ok("help", store=None).out.split("Exit status:\n")[1].split("\n\n")[0]
+        self.assertEqual(re.findall(r"(?m)^  (\d) ", block), list("01234567"))
+        with open(os.path.join(TREE, "README.md"), encoding="utf-8") as page:
+            told = page.read().split("exit status (")[1].split(")")[0]
+        self.assertEqual(re.findall(r"(?:^|,\s)(\d) ", told), list("01234567"))
 
     def test_help_names_every_option_of_the_contract(self):
         wanted = {

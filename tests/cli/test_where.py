@@ -111,6 +111,7 @@ class Where(Case):
         self.run_bad(USAGE, "list", "--columns", ",".join(f"/{i}" for i in range(33)), says="32")
         for bad in ("", ":desc", "nobody", "/a b", "seq,run_id", "seq:up"):
             self.run_bad(USAGE, "list", "--sort", bad, says="--sort")
+        self.run_bad(USAGE, "list", "--sort", "seq:up", says=['--sort: ":up" is neither', ":desc"])
 
     def test_columns(self):
         columns = ("--columns", 'seq, /n ,@"/a b",/o,dims.v,/z')
