@@ -121,6 +121,72 @@ static void dedupe(void) {
   (void)printf("gc dedupe: saved again as seq %llu\n", (unsigned long long)seq);
 }
 
+/* ---- meanwhile ---- */
+
+/* A gc comes when a tile is opened for the first time by who has read the log already. */
+static hf_store *meanwhile_other;
+
+static int openat_behind_a_gc(int dirfd, const char *name, int flags, mode_t mode) {
+  hf_store *other = meanwhile_other;
+  hf_gc_report report;
+  if (other != NULL && strstr(name, ".jsonl") != NULL) {
+    meanwhile_other = NULL;
+    gc_must_collect(other, 1, &report);
+    FAULT_CHECK(report.documents > 0 && report.tiles > 0, "nothing was dropped");
+  }
+  return openat(dirfd, name, flags, mode);
+}
+
+/* A store with a large document, packed, that a gc comes to where *ret_store looks next. */
+static void begin_meanwhile(hf_store **ret_store) {
+  hf_error error = HF_ERROR_INIT;
+  hf_saved saved;
+  uint64_t packed = 0;
+  gc_make_store("none", "publish");
+  hf_store *other = fault_open(gc_path);
+  (void)gc_save_document(other, "first of all", 7, BLOB_BYTES, &saved);
+  for (uint64_t i = 0; i < HF_TILE_RECORDS + GC_GROUPS; i++)
+    (void)save(other);
+  fault_must(fault_pack(other, &packed, &error), &error, "hf_pack");
+  *ret_store = fault_open(gc_path);
+  meanwhile_other = other;
+}
+
+/* What is gone says so, whether the log did when it was read or not. */
+static void meanwhile(void) {
+  static hf_sys_table table;
+  hf_error error = HF_ERROR_INIT;
+  hf_store *store = NULL;
+  hf_record *record = NULL;
+  hf_cursor *cursor = NULL;
+  hf_list_options all = {.with_documents = 1, .all_revisions = 1};
+  table = hf_sys_real;
+  table.openat = openat_behind_a_gc;
+  hf_sys = &table;
+  begin_meanwhile(&store);
+  hf_store *other = meanwhile_other;
+  int got = hf_get_seq(store, 2, &record, &error);
+  FAULT_CHECK(got == HF_EDROPPED, "get: %s %s", hf_status_name(got), error.message);
+  hf_close(&other);
+  hf_close(&store);
+  begin_meanwhile(&store);
+  other = meanwhile_other;
+  fault_must(hf_list(store, &all, &cursor, &error), &error, "hf_list");
+  while ((got = hf_cursor_next(cursor, &record, &error)) == 1) {
+    FAULT_CHECK((record->doc == NULL) == (record->dropped != 0),
+                "list: seq %llu is %sthere, by %llu", (unsigned long long)record->seq,
+                record->doc == NULL ? "not " : "", (unsigned long long)record->dropped);
+    hf_record_free(&record);
+  }
+  FAULT_CHECK(got == 0, "list: %s %s", hf_status_name(got), error.message);
+  hf_cursor_close(&cursor);
+  hf_close(&other);
+  hf_close(&store);
+  hf_sys = &hf_sys_real;
+  fault_verify(gc_path);
+  (void)printf("gc meanwhile: what was dropped meanwhile is told\n");
+}
+
 /* Every record, by a handle that was open before. */
 static void look_at_all(hf_store *store, const char *which, uint64_t keep) {
   uint64_t records = TILES * HF_TILE_RECORDS;
@@ -308,4 +374,5 @@ static void aside(void) {
 
 const gc_case gc_cases[] = {{"judged", judged}, {"dedupe", dedupe}, {"moved", moved},
                             {"slept", slept},   {"told", told},     {"collide", collide},
-                            {"blob", blob},     {"aside", aside},   {NULL, NULL}};
+                            {"blob", blob},     {"aside", aside},   {"meanwhile", meanwhile},
+                            {NULL, NULL}};
