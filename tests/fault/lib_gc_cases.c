@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <holdfast/baseline.h>
+
 #include "lib_gc.h"
 
 #include "plant.h"
@@ -90,6 +92,23 @@ static hf_store *fill(uint64_t records) {
   return store;
 }
 
+/* A snapshot becomes a baseline while a gc is stopped that planned to drop it, and keeps those. */
+static void judged_baseline(void) {
+  hf_error error = HF_ERROR_INIT;
+  hf_baseline *made = NULL;
+  fault_context("judged, baseline");
+  gc_make_store("none", "publish");
+  hf_store *store = fill(HF_TILE_RECORDS);
+  pid_t pid = start_sleeper("gc-planned:1", "1");
+  int got = hf_baseline_set(store, 1, NULL, &made, &error);
+  fault_must(got, &error, "hf_baseline_set");
+  hf_baseline_free(&made);
+  wake(pid);
+  gc_must_get(store, 1, 0, GC_BYTES);
+  hf_close(&store);
+  fault_verify(gc_path);
+}
+
 static void judged(void) {
   hf_error error = HF_ERROR_INIT;
   hf_retire_options hide = {.reason = "test", .timeout_ms = 60000};
@@ -103,7 +122,8 @@ static void judged(void) {
   gc_must_get(store, HF_TILE_RECORDS, HF_TILE_RECORDS - 1, GC_BYTES);
   hf_close(&store);
   fault_verify(gc_path);
-  (void)printf("gc judged: what was shown again meanwhile stays\n");
+  judged_baseline();
+  (void)printf("gc judged: what was shown again, or made a baseline, meanwhile stays\n");
 }
 
 static void dedupe(void) {
