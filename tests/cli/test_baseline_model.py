@@ -51,7 +51,8 @@ class Snapshot:
 
 
 class Model(Case):
-    """log[seq - 1]: a Snapshot, or (by, peers, of, value, goal) of a baseline record; by is retire, undo, drop or mode in others."""
+    """log[seq - 1]: a Snapshot, or (by, peers, of, value, goal) of a baseline record; of others by is retire, undo,
+    drop or mode."""
 
     def setUp(self):
         super().setUp()
