@@ -169,7 +169,8 @@ static int read_snapshot(hf_store *store, uint64_t seq, hf_buf *text, hf_line *r
 static int check_number(hf_store *store, uint64_t seq, hf_choice *choice, const char *metric,
                         hf_error *reterr) {
   hf_json value;
-  int has = hf_metric_of(store, choice->snapshot, metric, &choice->document, &value, reterr);
+  int has =
+      hf_metric_of(store, seq, choice->snapshot, metric, 0, &choice->document, &value, reterr);
   if (has == 0)
     return hf_err(reterr, HF_EINVAL, "metric", "seq %llu has no number at %.200s",
                   (unsigned long long)seq, metric);

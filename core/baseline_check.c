@@ -222,7 +222,8 @@ static int find_baseline_value(comparison *c, const hf_check_options *options, h
   int status = hf_read_line(c->store, c->baseline.of, &row, &c->of_text, &of, reterr);
   if (status != HF_OK)
     return status;
-  int has = hf_metric_of(c->store, &of, options->metric, &c->of_doc, ret_value, reterr);
+  int has = hf_metric_of(c->store, c->baseline.of, &of, options->metric, 0, &c->of_doc, ret_value,
+                         reterr);
   if (has == 0)
     return hf_err(reterr, HF_ENOTFOUND, c->store->path,
                   "the baseline, seq %llu, has no number at %.200s",
@@ -249,7 +250,7 @@ static int check(comparison *c, const hf_check_options *options, hf_checked *che
     status = find_baseline_value(c, options, &baseline, reterr);
   if (status != HF_OK)
     return status;
-  int has = hf_metric_of(c->store, &c->line, c->metric.data, &c->doc, &value, reterr);
+  int has = hf_metric_of(c->store, c->seq, &c->line, c->metric.data, 0, &c->doc, &value, reterr);
   if (has == 1) {
     status = compare(&value, &baseline, c->goal, &allowed, checked, reterr);
   } else if (has == 0) {

@@ -200,7 +200,7 @@ static int judge_establish(judging *j, int *ret_status, hf_error *reterr) {
 }
 
 /* The metric and goal by which an update chooses, and the baseline's value there (type null: it has
- * none). */
+ * none, or no document any more). */
 static int update_by(judging *j, hf_buf *text, hf_buf *doc, hf_json *ret_value, hf_error *reterr) {
   hf_choice *choice = j->choice;
   hf_line of;
@@ -234,10 +234,11 @@ static int update_by(judging *j, hf_buf *text, hf_buf *doc, hf_json *ret_value, 
   if (status != HF_OK)
     return status;
   hf_json value;
-  int has = hf_metric_of(j->store, &of, choice->metric, doc, &value, reterr);
+  int has =
+      hf_metric_of(j->store, j->line.of, &of, choice->metric, j->view_held, doc, &value, reterr);
   if (has == 1)
     *ret_value = value;
-  return has < 0 ? has : 1;
+  return has < 0 && has != HF_EDROPPED ? has : 1;
 }
 
 static int judge_update(judging *j, int *ret_status, hf_error *reterr) {
@@ -281,7 +282,8 @@ static int set_by(judging *j, hf_buf *metric, hf_goal *ret_goal, hf_json *ret_va
   }
   if (pointer == NULL)
     return 1;
-  int has = hf_metric_of(j->store, choice->snapshot, pointer, &choice->document, ret_value, reterr);
+  int has = hf_metric_of(j->store, choice->snapshot_seq, choice->snapshot, pointer, j->view_held,
+                         &choice->document, ret_value, reterr);
   if (has != 1)
     return has < 0 ? has : 1;
   return hf_json_add_string(metric, pointer, strlen(pointer)) == 0 ? 1 : hf_err_nomem(reterr);

@@ -7,6 +7,7 @@
 #include "err.h"
 #include "json.h"
 #include "read.h"
+#include "retire.h"
 
 #include "banned.h"
 
@@ -99,7 +100,8 @@ int hf_baseline_of_record(const hf_record *record, hf_baseline **ret_baseline, h
   return status == HF_OK ? 1 : status;
 }
 
-/* Was nothing that is comparable saved behind it, up to head? 1, 0 or negative. */
+/* Was nothing that is comparable saved behind it, up to head, but for what is retired by then? 1, 0
+ * or negative. */
 static int is_new(hf_store *store, uint64_t seq, const hf_line *line, uint64_t head,
                   hf_error *reterr) {
   hf_autobuf text = {0};
@@ -107,6 +109,7 @@ static int is_new(hf_store *store, uint64_t seq, const hf_line *line, uint64_t h
   hf_row row;
   uint64_t peer_hash = hf_peer_hash(line->group, line->stage, line->dims);
   uint64_t at = head + 1;
+  uint64_t by = 0;
   for (;;) {
     (void)pthread_mutex_lock(&store->view_mutex);
     int got = hf_view_find_peer(&store->view, peer_hash, at, &at, reterr);
@@ -117,8 +120,11 @@ static int is_new(hf_store *store, uint64_t seq, const hf_line *line, uint64_t h
     int status = hf_read_line(store, at, &row, &text, &other, reterr);
     if (status != HF_OK)
       return status;
-    if (hf_line_is_peer(&other, line->group, line->stage, line->dims))
-      return 0;
+    if (!hf_line_is_peer(&other, line->group, line->stage, line->dims))
+      continue;
+    int retired = hf_retired(store, at, head, 0, &by, reterr);
+    if (retired != 1)
+      return retired; /* 0: it is comparable, and not hidden */
   }
 }
 

@@ -51,16 +51,27 @@ int hf_line_is_peer(const hf_line *line, hf_piece group, hf_piece stage, hf_piec
          hf_piece_equal(line->dims, dims);
 }
 
-int hf_metric_of(hf_store *store, const hf_line *line, const char *metric, hf_buf *doc,
-                 hf_json *ret_value, hf_error *reterr) {
+static int say_dropped(uint64_t seq, uint64_t by, hf_error *reterr) {
+  return hf_err(reterr, HF_EDROPPED, NULL,
+                "the document of seq %llu was dropped by gc (seq %llu says so)",
+                (unsigned long long)seq, (unsigned long long)by);
+}
+
+int hf_metric_of(hf_store *store, uint64_t seq, const hf_line *line, const char *metric,
+                 int view_held, hf_buf *doc, hf_json *ret_value, hf_error *reterr) {
   hf_piece text = line->doc;
-  if (line->blob) {
+  uint64_t by = 0;
+  int dropped = hf_is_dropped(store, seq, view_held, &by, reterr);
+  if (dropped == 0 && line->dropped && !view_held) /* a gc came since */
+    dropped = hf_is_dropped_by_now(store, seq, &by, reterr);
+  if (dropped == 0 && line->blob) {
     hf_buf_clear(doc);
-    int status = hf_blob_read(store, line, doc, reterr);
-    if (status != HF_OK)
-      return status;
+    dropped = view_held ? hf_blob_read(store, line, doc, reterr)
+                        : hf_read_blob(store, seq, line, doc, &by, reterr);
     text = hf_piece_of(doc);
   }
+  if (dropped != 0)
+    return dropped < 0 ? dropped : say_dropped(seq, by, reterr);
   if (text.text == NULL)
     return 0;
   hf_json root = hf_json_value(text.text, text.bytes);
@@ -140,20 +151,8 @@ static void take_out(hf_tally *tally, const hf_row *row) {
   }
 }
 
-/* The one place that says which snapshots are in: comparable, current as of the tally's head (the
- * callers see to that), and with a document. 1, 0 or negative. */
-static int counts_in(const look *at, const hf_tally *tally, uint64_t seq, const hf_line *line,
-                     hf_error *reterr) {
-  uint64_t by = 0;
-  if (!hf_line_is_peer(line, tally->group, tally->stage, tally->dims))
-    return 0; /* another one with the same hash */
-  if (!line->blob && line->doc.text == NULL)
-    return 0;
-  int dropped = hf_is_dropped(at->store, seq, at->view_held, &by, reterr);
-  return dropped < 0 ? dropped : !dropped;
-}
-
-/* Takes in the snapshot of this row. */
+/* Takes in the snapshot of this row, which is current as of the tally's head (the callers see to
+ * that): if it is comparable, and has a document. */
 static int take_in(const look *at, hf_tally *tally, uint64_t seq, const hf_row *row,
                    hf_error *reterr) {
   hf_store *store = at->store;
@@ -164,10 +163,11 @@ static int take_in(const look *at, hf_tally *tally, uint64_t seq, const hf_row *
   int status = hf_log_load(store, seq, row, &text, &line, reterr);
   if (status != HF_OK)
     return status;
-  int in = counts_in(at, tally, seq, &line, reterr);
-  if (in != 1)
-    return in;
-  int has = hf_metric_of(store, &line, tally->metric, &doc, &value, reterr);
+  if (!hf_line_is_peer(&line, tally->group, tally->stage, tally->dims))
+    return HF_OK; /* another one with the same hash */
+  int has = hf_metric_of(store, seq, &line, tally->metric, at->view_held, &doc, &value, reterr);
+  if (has == HF_EDROPPED || line.dropped) /* without a document it is not in */
+    return HF_OK;
   if (has < 0)
     return has;
   status = make_room(tally, reterr);

@@ -58,11 +58,12 @@ hf_json hf_tally_value(const hf_tally *tally, const hf_tally_run *run);
 /* Is the number a better than b, by this goal? Equal is not better. */
 int hf_goal_is_better(hf_goal goal, const hf_json *a, const hf_json *b);
 
-/* The number at a JSON Pointer of a record's document. 1; 0: there is none (or it is longer than
- * HF_BASELINE_VALUE_BYTES_MAX); negative. *doc gets the document where it is a blob; *ret_value
- * points into it, or into the line's text. */
-int hf_metric_of(hf_store *store, const hf_line *line, const char *metric, hf_buf *doc,
-                 hf_json *ret_value, hf_error *reterr);
+/* The number at a JSON Pointer of the document of the snapshot seq. 1; 0: there is none (or it is
+ * longer than HF_BASELINE_VALUE_BYTES_MAX); negative: HF_EDROPPED where gc has dropped the
+ * document, whether it stands there still or not. *doc gets the document where it is a blob;
+ * *ret_value points into it, or into the line's text. */
+int hf_metric_of(hf_store *store, uint64_t seq, const hf_line *line, const char *metric,
+                 int view_held, hf_buf *doc, hf_json *ret_value, hf_error *reterr);
 
 /* Are these two of one peer group? */
 int hf_line_is_peer(const hf_line *line, hf_piece group, hf_piece stage, hf_piece dims);

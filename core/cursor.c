@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "blob.h"
 #include "clock.h"
 #include "dropped.h"
 #include "err.h"
@@ -281,12 +280,11 @@ static int place_is_current(void *context, hf_error *reterr) {
 static int place_document(void *context, hf_piece *ret_document, hf_error *reterr) {
   place *at = context;
   hf_buf *blob = &at->cursor->blob;
+  uint64_t by = 0;
   hf_buf_clear(blob);
-  int status = hf_blob_read(at->cursor->store, &at->line, blob, reterr);
-  if (status != HF_OK)
-    hf_err_place_below(reterr, at->cursor->store->path);
-  *ret_document = hf_piece_of(blob);
-  return status;
+  int dropped = hf_read_blob(at->cursor->store, at->seq, &at->line, blob, &by, reterr);
+  *ret_document = dropped == 0 ? hf_piece_of(blob) : (hf_piece){NULL, 0};
+  return dropped < 0 ? dropped : HF_OK;
 }
 
 static int place_told_by(void *context, hf_expr_member what, uint64_t *ret_seq, hf_error *reterr) {
@@ -295,6 +293,8 @@ static int place_told_by(void *context, hf_expr_member what, uint64_t *ret_seq, 
   int got = what == HF_MEMBER_RETIRED
                 ? hf_retired(at->cursor->store, at->seq, at->cursor->last, 0, &by, reterr)
                 : hf_is_dropped(at->cursor->store, at->seq, 0, &by, reterr);
+  if (got == 0 && what == HF_MEMBER_DROPPED && at->line.dropped) /* a gc came since */
+    got = hf_is_dropped_by_now(at->cursor->store, at->seq, &by, reterr);
   *ret_seq = got == 1 ? by : 0;
   return got < 0 ? got : HF_OK;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "plant.h"
 #include "retire.h"
 #include "tile.h"
 
@@ -66,6 +67,16 @@ int hf_is_dropped(hf_store *store, uint64_t seq, int locked, uint64_t *ret_by, h
     return status;
   *ret_by = drops.by[(seq - 1) % HF_TILE_RECORDS];
   return *ret_by != 0;
+}
+
+int hf_is_dropped_by_now(hf_store *store, uint64_t seq, uint64_t *ret_by, hf_error *reterr) {
+  *ret_by = 0;
+  if (HF_PLANTED(GC_BEHIND_MY_BACK))
+    return 0;
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int status = hf_log_refresh(store, 0, reterr);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return status != HF_OK ? status : hf_is_dropped(store, seq, 0, ret_by, reterr);
 }
 
 /* ---- lines ---- */

@@ -18,6 +18,11 @@ int hf_drops_of(hf_store *store, uint64_t tile, int locked, hf_drops *ret_drops,
  * negative. A store in which nothing was ever dropped is asked nothing. */
 int hf_is_dropped(hf_store *store, uint64_t seq, int locked, uint64_t *ret_by, hf_error *reterr);
 
+/* The same, after the log was read to its head: for whoever finds a document gone of which the log,
+ * as far as he knows it, does not say so. A gc may have come meanwhile. The view's mutex is not
+ * held. */
+int hf_is_dropped_by_now(hf_store *store, uint64_t seq, uint64_t *ret_by, hf_error *reterr);
+
 /* Appends the line of a snapshot without its document: "v" is 2, "dropped":true stands in the place
  * of "doc" or "blob", the rest is as it was, with a crc of its own. Whoever makes it makes the same
  * bytes. line: of the text, not dropped yet. 0 or HF_ENOMEM. */

@@ -117,6 +117,24 @@ static int say_dropped(hf_store *store, uint64_t seq, uint64_t by, hf_error *ret
                 (unsigned long long)seq, (unsigned long long)seq);
 }
 
+int hf_read_blob(hf_store *store, uint64_t seq, const hf_line *line, hf_buf *out, uint64_t *ret_by,
+                 hf_error *reterr) {
+  hf_error error = HF_ERROR_INIT;
+  size_t used = out->used;
+  int status = hf_blob_read(store, line, out, &error);
+  if (status == HF_OK)
+    return 0;
+  int dropped = status == HF_EDAMAGED ? hf_is_dropped_by_now(store, seq, ret_by, reterr) : 0;
+  if (dropped == 1)
+    out->used = used;
+  if (dropped != 0)
+    return dropped;
+  hf_err_place_below(&error, store->path);
+  if (reterr != NULL)
+    *reterr = error;
+  return status;
+}
+
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
                  const hf_line *line, hf_read_document wanted, hf_record **ret_record,
                  hf_error *reterr) {
@@ -129,21 +147,23 @@ int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, 
     dropped = hf_is_dropped(store, seq, 0, &dropped_by, reterr);
   if (dropped < 0)
     return dropped;
+  if (line->dropped && dropped == 0) /* a gc came since */
+    dropped = hf_is_dropped_by_now(store, seq, &dropped_by, reterr);
+  if (dropped < 0)
+    return dropped;
   dropped |= line->dropped;
-  if (dropped && wanted == HF_READ_DOCUMENT)
-    return say_dropped(store, seq, dropped_by, reterr);
-  with_document &= !dropped;
   const char *doc = line->doc.text;
   size_t doc_bytes = line->doc.bytes;
-  if (with_document && line->blob) {
-    int status = hf_blob_read(store, line, &blob, reterr);
-    if (status != HF_OK) {
-      hf_err_place_below(reterr, store->path);
-      return status;
-    }
+  if (with_document && !dropped && line->blob) {
+    dropped = hf_read_blob(store, seq, line, &blob, &dropped_by, reterr);
+    if (dropped < 0)
+      return dropped;
     doc = blob.data;
     doc_bytes = blob.used;
   }
+  if (dropped && wanted == HF_READ_DOCUMENT)
+    return say_dropped(store, seq, dropped_by, reterr);
+  with_document &= !dropped;
   int is_current = hf_read_is_current(store, seq, row, at, 0, reterr);
   if (is_current < 0)
     return is_current;

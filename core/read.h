@@ -25,6 +25,11 @@ typedef enum hf_read_document {
   HF_READ_DOCUMENT  /* HF_EDROPPED where gc has */
 } hf_read_document;
 
+/* Appends a document of blob/. 0; 1: it is gone, and a gc dropped it, *ret_by is the record that
+ * says so; negative: it cannot be read. */
+int hf_read_blob(hf_store *store, uint64_t seq, const hf_line *line, hf_buf *out, uint64_t *ret_by,
+                 hf_error *reterr);
+
 /* The public record, current and retired or not as of seq `at`. */
 int hf_read_make(hf_store *store, uint64_t seq, uint64_t at, const hf_row *row, const hf_buf *text,
                  const hf_line *line, hf_read_document wanted, hf_record **ret_record,

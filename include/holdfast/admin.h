@@ -133,7 +133,8 @@ HF_API int hf_retire(hf_store *store, const hf_key *key, uint64_t seq,
  * no document is dropped. */
 typedef struct hf_gc_options {
   /* the last so many snapshots of each (group, stage, dims), or of each key where there is no
-   * group. Every revision counts; a retired one is none of them. 0: no such rule */
+   * group. Every revision counts; a retired one is none of them, and neither is one whose
+   * document is gone already. 0: no such rule */
   uint64_t keep_last;
   /* every snapshot that a baseline names, or has named */
   int keep_baselines;

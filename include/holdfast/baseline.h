@@ -78,8 +78,8 @@ typedef struct hf_baseline {
   const char *at;     /* when it was made. Shown, never used for order */
   const char *host;
   int64_t pid;
-  /* 1: no comparable snapshot was saved since it was made (as of the seq that was asked for; 0 from
-   * hf_baseline_of_record) */
+  /* 1: no comparable snapshot that is not retired was saved since it was made (as of the seq that
+   * was asked for; 0 from hf_baseline_of_record) */
   int is_new;
 } hf_baseline;
 
@@ -104,9 +104,9 @@ typedef struct hf_baseline_options {
 } hf_baseline_options;
 
 /* Makes the best of the comparable runs the baseline, once options->min_runs of them have the
- * metric. Both metric and goal are needed. 1: made. 0: there was one already: it is in
- * *ret_baseline, whoever made it and however. ret_counts may be NULL; it is written with 1 and with
- * HF_ENOTFOUND.
+ * metric. Of each run its current revision counts, retired ones and dropped documents do not. Both
+ * metric and goal are needed. 1: made. 0: there was one already: it is in *ret_baseline, whoever
+ * made it and however. ret_counts may be NULL; it is written with 1 and with HF_ENOTFOUND.
  * Errors: HF_ENOTFOUND (too few runs yet: ret_counts says how many are missing), HF_ECONFLICT (the
  * baseline there is has another metric or goal), HF_EINVAL, HF_ELIMIT; those of hf_save. */
 HF_API int hf_baseline_establish(hf_store *store, const hf_comparable *of,
@@ -117,13 +117,15 @@ HF_API int hf_baseline_establish(hf_store *store, const hf_comparable *of,
  * metric NULL: the metric and goal of the baseline in force, where there is one and the snapshot
  * has a number there; else it has none. 1: made. 0: it is the baseline already, by hand, with this
  * metric, goal and reason. options may be NULL.
- * Errors: HF_ENOTFOUND (no such snapshot; it has no group), HF_EINVAL (a metric was given, and the
- * snapshot has no number there), those of hf_save. */
+ * Errors: HF_ENOTFOUND (no such snapshot; it has no group; it is retired), HF_EDROPPED (its
+ * document was dropped), HF_EINVAL (a metric was given, and the snapshot has no number there),
+ * those of hf_save. */
 HF_API int hf_baseline_set(hf_store *store, uint64_t seq, const hf_baseline_options *options,
                            hf_baseline **ret_baseline, hf_error *reterr);
 
 /* Makes the best of the comparable runs that were saved after the baseline's record the baseline,
- * if it is better than the baseline. metric NULL: those of the baseline. 1: made. 0: none is
+ * if it is better than the baseline, or that has no number there (it was set without a metric and
+ * has none, or no document any more). metric NULL: those of the baseline. 1: made. 0: none is
  * better; *ret_baseline is the one in force. ret_counts (of those that were saved since) is written
  * with both. options and ret_counts may be NULL.
  * Errors: HF_ENOTFOUND (there is no baseline; or it has no metric, and none was given),
@@ -186,7 +188,9 @@ typedef struct hf_checked {
  * revision of the baseline's own run the answer is HF_ENOTFOUND. options may be NULL.
  * Errors: HF_ENOTFOUND (no such snapshot; it has no group; no baseline yet; it is the baseline's
  * own run; the baseline has no metric, and none was given, or no number at the one that was given),
- * HF_EINVAL (the pointer, or a tolerance that is negative or no number), HF_EDAMAGED, HF_EIO. */
+ * HF_EDROPPED (the document of the snapshot, or of the baseline where a metric was given, was
+ * dropped), HF_EINVAL (the pointer, or a tolerance that is negative or no number), HF_EDAMAGED,
+ * HF_EIO. */
 HF_API int hf_baseline_check(hf_store *store, uint64_t seq, const hf_check_options *options,
                              hf_checked *ret_checked, hf_baseline **ret_baseline, hf_error *reterr);
 

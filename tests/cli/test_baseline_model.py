@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Random stores of about 2,000 snapshots: every baseline answer is the one that a search through all records gives.
+"""Random stores of about 2,000 snapshots: every baseline answer is the one that a search through all records gives,
+while snapshots are retired and shown again, and gc drops documents.
 
     HF_TEST_SEED=N chooses another seed
 """
@@ -10,6 +11,8 @@ import random
 from decimal import Decimal, getcontext
 
 from support import DONE, NOT_FOUND, DIFFERS, Case, main
+
+TILE = 256
 
 getcontext().prec = 2000  # exact, whatever is subtracted
 SNAPSHOTS = 2000
@@ -27,6 +30,7 @@ NO_NUMBERS = ("null", '"7"', "true", "[7]", "{}")
 class Snapshot:
     def __init__(self, run, stage, dims, group, text):
         self.run, self.stage, self.dims, self.group, self.text = run, stage, dims, group, text
+        self.dropped = False
         self.is_number = text is not None and text not in NO_NUMBERS
         self.value = Decimal(text) if self.is_number else None
 
@@ -47,7 +51,8 @@ class Snapshot:
 
 
 class Model(Case):
-    """log[seq - 1]: a Snapshot, or (by, peers, of, value, goal) of a baseline record."""
+    """log[seq - 1]: a Snapshot, or (by, peers, of, value, goal) of a baseline record; of others by is retire, undo,
+    drop or mode."""
 
     def setUp(self):
         super().setUp()
@@ -65,20 +70,35 @@ class Model(Case):
     def save(self, count):  # pylint: disable=arguments-differ
         wanted = [self.snapshot() for _ in range(count)]
         result = self.run_ok("--json", "save", "--batch", "-", input="\n".join(one.line() for one in wanted))
+        last = {one.key: (seq, one) for seq, one in self.shown()}
         for one, answer in zip(wanted, result.jsonl):
+            seq, there = last.get(one.key, (0, None))
+            is_there = there is not None and not there.dropped and (there.text, there.group) == (one.text, one.group)
+            self.assertEqual(answer["created"], not is_there, (seq, answer))
             if answer["created"]:
                 self.log.append(one)
-            self.assertLessEqual(answer["seq"], len(self.log))
+                last[one.key] = (len(self.log), one)
+            self.assertEqual(answer["seq"], last[one.key][0])
 
     # ---- the model ----
 
+    def retired(self, at=None):
+        """The seqs that are hidden."""
+        hidden = {}
+        for one in self.log[:at]:
+            if not isinstance(one, Snapshot) and one[0] in ("retire", "undo"):
+                hidden[one[2]] = one[0] == "retire"
+        return {seq for seq, is_hidden in hidden.items() if is_hidden}
+
+    def shown(self):
+        """All snapshots that are not retired: [(seq, snapshot)]."""
+        hidden = self.retired()
+        return [(seq, one) for seq, one in enumerate(self.log, 1) if isinstance(one, Snapshot) and seq not in hidden]
+
     def current(self, peers, since=0):
-        """The comparable runs, each by its current revision: [(seq, snapshot)]."""
-        last = {}
-        for seq, one in enumerate(self.log, 1):
-            if isinstance(one, Snapshot):
-                last[one.key] = (seq, one)
-        return [(seq, one) for seq, one in last.values() if one.peers == peers and seq > since]
+        """The comparable runs, each by its current revision, those that have a document: [(seq, snapshot)]."""
+        last = {one.key: (seq, one) for seq, one in self.shown()}
+        return [(seq, one) for seq, one in last.values() if one.peers == peers and seq > since and not one.dropped]
 
     def best(self, peers, goal, since=0):
         numbers = [(seq, one) for seq, one in self.current(peers, since) if one.is_number]
@@ -154,7 +174,7 @@ class Model(Case):
         seq = self.random.randint(1, len(self.log))
         status, answer, result = self.run_json("set", str(seq))
         one = self.log[seq - 1]
-        if not isinstance(one, Snapshot) or one.group is None:
+        if not isinstance(one, Snapshot) or one.group is None or one.dropped or seq in self.retired():
             self.assertEqual(status, NOT_FOUND, result)
             return
         before_seq, before = self.in_force(one.peers)
@@ -180,8 +200,10 @@ class Model(Case):
         if record is None:
             self.assertEqual(status, NOT_FOUND, result)
             return
-        since = self.log[seq:at] if at is not None else self.log[seq:]
-        is_new = not any(isinstance(one, Snapshot) and one.peers == peers for one in since)
+        hidden = self.retired(at)
+        since = enumerate(self.log[:at], 1)
+        is_new = not any(isinstance(one, Snapshot) and one.peers == peers and other > seq and other not in hidden
+                         for other, one in since)
         self.assertEqual((answer["seq"], answer["of"], answer["by"], answer["new"]),
                          (seq, record[2], record[0], is_new))
 
@@ -191,7 +213,7 @@ class Model(Case):
                                                                    ("--tolerance", tolerance)))
         one = self.log[seq - 1]
         record = self.in_force(one.peers)[1] if isinstance(one, Snapshot) and one.group is not None else None
-        if record is None or record[4] is None or self.log[record[2] - 1].run == one.run:
+        if record is None or record[4] is None or self.log[record[2] - 1].run == one.run or one.dropped:
             self.assertEqual(status, NOT_FOUND, result)
             return
         if not one.is_number:
@@ -212,12 +234,70 @@ class Model(Case):
         self.assertEqual([(one["seq"], one["by"], one["of"]) for one in result.jsonl],
                          [(seq, one[0], one[2]) for seq, one in records])
 
+    # ---- what hides and drops ----
+
+    def retire(self, _):
+        seq = self.random.choice(self.shown()[-300:])[0]
+        answer = self.run_ok("--json", "retire", str(seq), "--reason", "test").json
+        self.log.append(("retire", None, seq, None, None))
+        self.assertEqual((answer["created"], answer["seq"]), (True, len(self.log)))
+
+    def undo(self, _):
+        hidden = sorted(self.retired())
+        if hidden:
+            seq = self.random.choice(hidden)
+            answer = self.run_ok("--json", "retire", str(seq), "--undo").json
+            self.log.append(("undo", None, seq, None, None))
+            self.assertEqual((answer["created"], answer["seq"]), (True, len(self.log)))
+
+    def retire_best(self, peers):
+        found = self.best(peers, self.random.choice(("max", "min")))
+        if found is not None:
+            self.run_ok("retire", str(found[0]), "--reason", "test")
+            self.log.append(("retire", None, found[0], None, None))
+
+    def gc(self, _):
+        keep, keep_baselines = self.random.choice((1, 5, 20, 60)), self.random.random() < 0.5
+        args = ["--keep-last", str(keep)] + (["--keep-baselines"] if keep_baselines else [])
+        report = self.run_ok("--json", "gc", *args).json
+        kept = {one[2] for one in self.log if not isinstance(one, Snapshot) and one[4:] and one[0] in
+                ("establish", "set", "update")} if keep_baselines else set()
+        last = {}
+        for seq, one in self.shown():
+            if not one.dropped:
+                last.setdefault(one.peers if one.group is not None else one.key, []).append(seq)
+        for seqs in last.values():
+            kept.update(seqs[-keep:])
+        goes = [seq for seq in range(1, len(self.log) // TILE * TILE + 1) if isinstance(self.log[seq - 1], Snapshot)
+                and seq not in kept and not self.log[seq - 1].dropped]
+        for seq in goes:
+            self.log[seq - 1].dropped = True
+        tiles = len({(seq - 1) // TILE for seq in goes})
+        self.assertEqual((report["documents"], report["records"], report["head"]), (len(goes), tiles, len(self.log)))
+        self.log += [("drop", None, None, None, None)] * tiles
+
+    def look(self):
+        """What list says of all that."""
+        shown = self.run_ok("list", "--all-revisions", "--retired", "--format", "jsonl", "--columns",
+                            "seq,/m,retired,dropped").jsonl
+        hidden = self.retired()
+        for one in shown:
+            snapshot = self.log[one["seq"] - 1]
+            self.assertEqual(((one["/m"] is None), (one["retired"] is not None), (one["dropped"] is not None)),
+                             (snapshot.dropped, one["seq"] in hidden, snapshot.dropped), one)
+        self.assertEqual([one["seq"] for one in shown],
+                         [seq for seq, one in enumerate(self.log, 1) if isinstance(one, Snapshot)])
+        current = {one.key: seq for seq, one in self.shown()}
+        self.assertEqual([one["seq"] for one in self.records()], sorted(current.values()))
+        with_documents = [seq for seq in sorted(current.values()) if not self.log[seq - 1].dropped]
+        self.assertEqual([one["seq"] for one in self.records("--where", "exists /m")], with_documents)
+
     def run_model(self):
         ways = (self.establish, self.establish, self.update, self.update, self.set, self.clear, self.get, self.get,
-                self.check, self.check, self.check, self.history)
+                self.check, self.check, self.check, self.history, self.retire, self.retire_best, self.undo, self.gc)
         for _ in range(ROUNDS):
             self.save(SNAPSHOTS // ROUNDS)
-            for _ in range(4):
+            for _ in range(6):
                 peers = (self.random.choice(("a", "b")), self.random.choice(STAGES),
                          tuple(sorted(self.random.choice(DIMS).items())))
                 way = self.random.choice(ways)
@@ -226,6 +306,9 @@ class Model(Case):
         self.assertEqual(self.head(), len(self.log))
         self.assertGreater(sum(not isinstance(one, Snapshot) for one in self.log), 15)
         self.run_ok("pack")
+        self.look()
+        self.assertGreater(len(self.retired()), 3)
+        self.assertTrue(any(one.dropped for _, one in self.shown()))
         for group in ("a", "b"):
             for stage in STAGES:
                 for dims in DIMS:

@@ -12,6 +12,7 @@
  *   told      each document that is gone has a record that says so
  *   collide   hashes that collide
  *   blob      a writer takes a blob that gc has looked at, and is killed behind its link
+ *   meanwhile a gc comes between a reader's look at the log and its look at the tile
  *   aside     a writer saves a document whose blob gc has taken aside
  *
  * Each snapshot that should stay is there with its document, each seq stays, and verify finds no

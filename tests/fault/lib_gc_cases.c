@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <holdfast/baseline.h>
+
 #include "lib_gc.h"
 
 #include "plant.h"
@@ -90,6 +92,23 @@ static hf_store *fill(uint64_t records) {
   return store;
 }
 
+/* A snapshot becomes a baseline while a gc is stopped that planned to drop it, and keeps those. */
+static void judged_baseline(void) {
+  hf_error error = HF_ERROR_INIT;
+  hf_baseline *made = NULL;
+  fault_context("judged, baseline");
+  gc_make_store("none", "publish");
+  hf_store *store = fill(HF_TILE_RECORDS);
+  pid_t pid = start_sleeper("gc-planned:1", "1");
+  int got = hf_baseline_set(store, 1, NULL, &made, &error);
+  fault_must(got, &error, "hf_baseline_set");
+  hf_baseline_free(&made);
+  wake(pid);
+  gc_must_get(store, 1, 0, GC_BYTES);
+  hf_close(&store);
+  fault_verify(gc_path);
+}
+
 static void judged(void) {
   hf_error error = HF_ERROR_INIT;
   hf_retire_options hide = {.reason = "test", .timeout_ms = 60000};
@@ -103,7 +122,8 @@ static void judged(void) {
   gc_must_get(store, HF_TILE_RECORDS, HF_TILE_RECORDS - 1, GC_BYTES);
   hf_close(&store);
   fault_verify(gc_path);
-  (void)printf("gc judged: what was shown again meanwhile stays\n");
+  judged_baseline();
+  (void)printf("gc judged: what was shown again, or made a baseline, meanwhile stays\n");
 }
 
 static void dedupe(void) {
@@ -119,6 +139,72 @@ static void dedupe(void) {
   hf_close(&store);
   fault_verify(gc_path);
   (void)printf("gc dedupe: saved again as seq %llu\n", (unsigned long long)seq);
+}
+
+/* ---- meanwhile ---- */
+
+/* A gc comes when a tile is opened for the first time by who has read the log already. */
+static hf_store *meanwhile_other;
+
+static int openat_behind_a_gc(int dirfd, const char *name, int flags, mode_t mode) {
+  hf_store *other = meanwhile_other;
+  hf_gc_report report;
+  if (other != NULL && strstr(name, ".jsonl") != NULL) {
+    meanwhile_other = NULL;
+    gc_must_collect(other, 1, &report);
+    FAULT_CHECK(report.documents > 0 && report.tiles > 0, "nothing was dropped");
+  }
+  return openat(dirfd, name, flags, mode);
+}
+
+/* A store with a large document, packed, that a gc comes to where *ret_store looks next. */
+static void begin_meanwhile(hf_store **ret_store) {
+  hf_error error = HF_ERROR_INIT;
+  hf_saved saved;
+  uint64_t packed = 0;
+  gc_make_store("none", "publish");
+  hf_store *other = fault_open(gc_path);
+  (void)gc_save_document(other, "first of all", 7, BLOB_BYTES, &saved);
+  for (uint64_t i = 0; i < HF_TILE_RECORDS + GC_GROUPS; i++)
+    (void)save(other);
+  fault_must(fault_pack(other, &packed, &error), &error, "hf_pack");
+  *ret_store = fault_open(gc_path);
+  meanwhile_other = other;
+}
+
+/* What is gone says so, whether the log did when it was read or not. */
+static void meanwhile(void) {
+  static hf_sys_table table;
+  hf_error error = HF_ERROR_INIT;
+  hf_store *store = NULL;
+  hf_record *record = NULL;
+  hf_cursor *cursor = NULL;
+  hf_list_options all = {.with_documents = 1, .all_revisions = 1};
+  table = hf_sys_real;
+  table.openat = openat_behind_a_gc;
+  hf_sys = &table;
+  begin_meanwhile(&store);
+  hf_store *other = meanwhile_other;
+  int got = hf_get_seq(store, 2, &record, &error);
+  FAULT_CHECK(got == HF_EDROPPED, "get: %s %s", hf_status_name(got), error.message);
+  hf_close(&other);
+  hf_close(&store);
+  begin_meanwhile(&store);
+  other = meanwhile_other;
+  fault_must(hf_list(store, &all, &cursor, &error), &error, "hf_list");
+  while ((got = hf_cursor_next(cursor, &record, &error)) == 1) {
+    FAULT_CHECK((record->doc == NULL) == (record->dropped != 0),
+                "list: seq %llu is %sthere, by %llu", (unsigned long long)record->seq,
+                record->doc == NULL ? "not " : "", (unsigned long long)record->dropped);
+    hf_record_free(&record);
+  }
+  FAULT_CHECK(got == 0, "list: %s %s", hf_status_name(got), error.message);
+  hf_cursor_close(&cursor);
+  hf_close(&other);
+  hf_close(&store);
+  hf_sys = &hf_sys_real;
+  fault_verify(gc_path);
+  (void)printf("gc meanwhile: what was dropped meanwhile is told\n");
 }
 
 /* Every record, by a handle that was open before. */
@@ -308,4 +394,5 @@ static void aside(void) {
 
 const gc_case gc_cases[] = {{"judged", judged}, {"dedupe", dedupe}, {"moved", moved},
                             {"slept", slept},   {"told", told},     {"collide", collide},
-                            {"blob", blob},     {"aside", aside},   {NULL, NULL}};
+                            {"blob", blob},     {"aside", aside},   {"meanwhile", meanwhile},
+                            {NULL, NULL}};

@@ -65,7 +65,7 @@ uint64_t gc_save(hf_store *store, uint64_t *ret_number) {
 }
 
 int gc_collect(hf_store *store, uint64_t keep_last, hf_gc_report *ret_report, hf_error *reterr) {
-  hf_gc_options options = {.keep_last = keep_last, .timeout_ms = 60000};
+  hf_gc_options options = {.keep_last = keep_last, .keep_baselines = 1, .timeout_ms = 60000};
   return hf_gc(store, &options, ret_report, reterr);
 }
 

@@ -234,7 +234,7 @@ static void prepare_keep(sweep_case *one) {
 }
 
 int sweep_gc(hf_store *store, hf_error *reterr) {
-  hf_gc_options options = {.keep_last = 8, .timeout_ms = 2000};
+  hf_gc_options options = {.keep_last = HF_TILE_RECORDS < 256 ? 1 : 8, .timeout_ms = 2000};
   return hf_gc(store, &options, NULL, reterr);
 }
 

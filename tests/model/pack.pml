@@ -10,8 +10,9 @@
  *   I7  a reader that begins after an acknowledgement sees it
  *   and the log's mark is never behind the tiles'
  *
- *   (sound)         0 errors; so with -DFOREIGN, with -DPOWER -DN=2, with -DPOWER -DALONE
+ *   (sound)         0 errors; so with -DFOREIGN, with -DPOWER -DN=2, with -DPOWER -DALONE, each of them but N=2 with -DTOGETHER
  *   -DFOREIGN       something else stands where tile 0 belongs
+ *   -DTOGETHER      one of the packers takes both tiles through each step together (core/tile_pack.c, group)
  *   -DALONE         one owner commits all
  *   -DNOTILE        an owner does not look for a tile after its link (the planted bug IGNORE_TILE)
  *   -DACKEARLY      it answers before log/mark is extended (ACK_BEFORE_MARK)
@@ -172,6 +173,49 @@ fin: skip;
   d_step { i = 0; n = 0; r = 0; k = 0; c[0] = 0; c[1] = 0 }
 }
 
+#ifdef TOGETHER
+/* Both tiles, if both are settled: each step for all of them, then the next. */
+proctype Group() {
+  byte j; byte k; byte c[N];
+  do
+  :: atomic { log_mark < N && loose[log_mark + 1] != 0 -> FSYNC_LOG log_mark++ }
+  :: log_mark == N -> break
+  :: log_mark < N && loose[log_mark + 1] == 0 -> goto fin
+  od;
+  j = 0;
+  do :: j < N -> c[j] = loose[j + 1]; atomic { j++; if :: j % T == 0 && (j - 1) / T < mark -> goto fin :: else fi } /* build */
+     :: else -> break od;
+  atomic { j = 0; do :: j < N -> if :: c[j] == 0 -> goto fin :: else fi; j++ :: else -> break od };
+  j = 0;
+  do :: j < N / T -> atomic { /* publish */
+          if :: !named[j] -> named[j] = 1; tile[j * T + 1] = c[j * T]; tile[j * T + 2] = c[j * T + 1] :: else fi; j++ }
+     :: else -> break od;
+#ifdef FREEEARLY
+  j = 0; do :: j < N -> loose[j + 1] = 0; j++ :: else -> break od;
+#endif
+#if defined(POWER) && !defined(MARKEARLY)
+  j = 0; do :: j < N / T -> atomic { tile_dur[j] = 1; j++ } :: else -> break od;
+#endif
+#if !defined(NOCOMPARE) && !defined(COMPARELATE)
+  j = 0; do :: j < N -> atomic { if :: tile[j + 1] != c[j] -> goto fin :: else fi; j++ } :: else -> break od;
+#endif
+  atomic { if :: log_mark < N -> log_mark = N :: else fi };
+  atomic { if :: mark < N / T -> mark = N / T :: else fi; assert(log_mark >= mark * T) };
+#ifdef POWER
+  atomic { if :: mark_dur < mark -> mark_dur = mark :: else fi };
+#ifdef MARKEARLY
+  j = 0; do :: j < N / T -> atomic { tile_dur[j] = 1; j++ } :: else -> break od;
+#endif
+#endif
+#ifndef NOCOMPARE
+  j = 0; do :: j < N -> atomic { if :: tile[j + 1] != c[j] -> goto fin :: else fi; j++ } :: else -> break od;
+#endif
+  j = 0; do :: j < N -> loose[j + 1] = 0; j++ :: else -> break od;
+fin: skip;
+  d_step { j = 0; k = 0; do :: k < N -> c[k] = 0; k++ :: else -> break od; k = 0 }
+}
+#endif
+
 /* core/log.c, from a handle that is opened now. */
 #ifndef POWER
 proctype Reader() {
@@ -239,7 +283,11 @@ init {
     run Owner(3, 2);
 #endif
     run Packer(true);
+#ifdef TOGETHER
+    run Group();
+#else
     run Packer(false);
+#endif
 #ifdef POWER
     run Power();
 #else
