@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Retired snapshots and dropped documents in all the other commands: baselines, lists, diffs, reports, watches,
-exports.
+"""Retired snapshots and dropped documents in all other commands: baselines, lists, diffs, reports, watches, exports.
 
 A dropped document means nothing, whether its tile was written anew already or not: each case is tried with both."""
 

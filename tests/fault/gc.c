@@ -5,7 +5,8 @@
  *
  *   killed    gcs are killed by SIGKILL again and again, at random instants and at each of their
  *             steps, while others save, retire, read and verify
- *   judged    a snapshot is shown again while a gc that planned to drop it is stopped: it stays
+ *   judged    a snapshot is shown again, or made a baseline, while a gc that planned to drop it is
+ *             stopped: it stays
  *   dedupe    a dropped document is saved again before its tile is written anew: it is there after
  *   moved     handles that were open before a tile was written anew find every record
  *   slept     a gc that slept renames an older tile over a newer one: nothing comes back
