@@ -16,15 +16,15 @@ class Examples(Case):
         super().setUp()
         os.mkdir(self.path("bin"))
         os.symlink(HOLDFAST, self.path("bin", "holdfast"))
-        self.stub("mail", "exec cat >/dev/null")
+        self.stand_in("mail", "exec cat >/dev/null")
         if shutil.which("column") is None:
-            self.stub("column", "exec cat")
+            self.stand_in("column", "exec cat")
         self.env.update(HOLDFAST_STORE=self.store, PATH=self.path("bin") + ":" + os.environ["PATH"])
         for i in range(1, 46):
             metrics = {"auc": 0.71 + i % 7 / 1000, "loss": i}
             self.save(f"nightly-{i}", "final", {"metrics": metrics, "rate": i}, "--group", "nightly")
 
-    def stub(self, name, command):
+    def stand_in(self, name, command):
         with open(self.path("bin", name), "w", encoding="utf-8") as file:
             file.write(f"#!/bin/sh\n{command}\n")
         os.chmod(self.path("bin", name), 0o755)
