@@ -15,6 +15,9 @@
 
 enum { WRITERS = 2, KILLS = 60, KEEP = 300, STEPS_MAX = 1500, LAST_LOOKED_AT = 60 };
 
+/* Saved before the first gc, so that even where writers get no further there is some to drop. */
+enum { FIRST_SAVES = GC_GROUPS * (KEEP + 100) };
+
 gc_shared *gc_all;
 char gc_path[FAULT_PATH_BYTES];
 uint64_t gc_seed;
@@ -116,6 +119,15 @@ static void step(void *context, fault_call *call) {
 }
 
 static const fault_hooks fast = {.before = step, .fast_fsync = 1};
+
+static _Noreturn void fill(void) {
+  fault_table_install(&fast);
+  hf_store *store = fault_open(gc_path);
+  for (uint64_t number = 0; number + 1 < FIRST_SAVES;)
+    (void)gc_save(store, &number);
+  hf_close(&store);
+  _exit(0);
+}
 
 /* Saves; and now and then hides one that has not been dropped yet, and shows it again. */
 static _Noreturn void write_on(unsigned writer) {
@@ -243,6 +255,10 @@ static void killed_in(const char *locker, const char *mode) {
   fault_context("killed, %s %s", locker, mode);
   gc_make_store(locker, mode);
   fault_let_pack(1);
+  pid_t filler = gc_start();
+  if (filler == 0)
+    fill();
+  fault_wait_all(&filler, 1);
   for (unsigned i = 0; i < OTHERS; i++) {
     others[i] = gc_start();
     if (others[i] == 0 && i < WRITERS)
