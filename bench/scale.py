@@ -52,8 +52,8 @@ def batch(bench, size):
     subprocess.run([bench.holdfast, "--store", store, "locker", "set", "flock", "--mode", MODE], check=True,
                             stdout=subprocess.DEVNULL)
     os.sync()
-    process = bench.lines([bench.program("process_cost"), bench.holdfast, "--store", store, "save", "--batch",
-                           source])[0]
+    process = bench.lines([bench.program("process_cost"), "--private", bench.holdfast, "--store", store, "save",
+                           "--batch", source])[0]
     head = int(subprocess.run([bench.holdfast, "--store", store, "head"], check=True,
                                        stdout=subprocess.PIPE).stdout)
     if head not in (size, size + 1):  # one more where the mode was set by a record
@@ -63,7 +63,7 @@ def batch(bench, size):
     shutil.rmtree(store)
     seconds = process["median_ms"] / 1e3
     return {"size": size, "records_per_s": size / seconds, "megabytes_per_s": megabytes / seconds,
-            "resident_kib": process["resident_kib"]}
+            "resident_kib": process["resident_kib"], "private_kib": process["private_kib"]}
 
 
 def measure(bench):
@@ -97,8 +97,9 @@ def bars(results):
         benchlib.bar("`holdfast prev` at 1,000,000, a new process, ms", many["process_ms"], "<=", 10),
         benchlib.bar("the same: its memory at most, MiB", many["process_kib"] / MIB, "<", 32),
         benchlib.bar("a batch of 1,000,000, records/s", batches[MILLION]["records_per_s"], ">=", 100000),
-        benchlib.bar("the same: its memory, times that of 100,000",
-                     batches[MILLION]["resident_kib"] / batches[100000]["resident_kib"], "<=", 1.1),
+        # what is mapped is indexes that it looks into: clean pages, which the kernel takes back
+        benchlib.bar("the same: its private memory, times that of 100,000",
+                     batches[MILLION]["private_kib"] / batches[100000]["private_kib"], "<=", 1.1),
     ]
 
 
@@ -108,9 +109,10 @@ def show(results):
                    [[f"{h['size']:,}", f"{h['save_us']:.0f}", f"{h['prev_us']:.1f}", f"{h['process_ms']:.1f}",
                      f"{h['process_kib'] / MIB:.1f}", f"{h['batch_per_s']:,.0f}", f"{h['pack_s']:.1f}"]
                     for h in results["history"]])
-    benchlib.table(["`holdfast save --batch FILE`, lines", "records/s", "MB/s", "memory, MiB"],
+    benchlib.table(["`holdfast save --batch FILE`, lines", "records/s", "MB/s", "private memory, MiB",
+                    "with mapped files"],
                    [[f"{b['size']:,}", f"{b['records_per_s']:,.0f}", f"{b['megabytes_per_s']:.0f}",
-                     f"{b['resident_kib'] / MIB:.1f}"] for b in results["batch"]])
+                     f"{b['private_kib'] / MIB:.1f}", f"{b['resident_kib'] / MIB:.1f}"] for b in results["batch"]])
 
 
 if __name__ == "__main__":

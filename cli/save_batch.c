@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +13,28 @@
 
 /* Lines that wait for a commit; one is due when there are LINES_MAX of them or a few less, or when
  * they are this long. More than the library commits at once: what comes next it checks meanwhile.
- */
-enum { LINES_MAX = 4 * HF_BATCH_MAX, PENDING_BYTES_MAX = 8 * 1024 * 1024 };
+ * While they are saved, the next ones are read. */
+enum { LINES_MAX = 4 * HF_BATCH_MAX, PENDING_BYTES_MAX = 4 * 1024 * 1024 };
 
-typedef struct batch {
+typedef struct part {
   hf_cli *cli;
-  hf_cli_lines lines;
   hf_cli_batch_line pending[LINES_MAX];
   hf_save_request requests[LINES_MAX];
   hf_saved results[LINES_MAX];
   size_t count;
-  size_t due; /* so many of them; the last one then fills a tile, so that a tile is one file */
   size_t bytes;
+  int rc; /* what saving them answered */
+  hf_error err;
+} part;
+
+typedef struct batch {
+  hf_cli *cli;
+  hf_cli_lines lines;
+  part part[2];
+  part *filling;
+  part *saving; /* by the thread; NULL: there is none */
+  pthread_t thread;
+  size_t due;     /* so many of them; the last one then fills a tile, so that a tile is one file */
   uint64_t saved; /* in all */
 } batch;
 
@@ -53,63 +64,102 @@ static int line_error(const batch *all, uint64_t number, hf_error *err) {
 
 /* The first of the lines that were not saved has an error of its own; of those behind it only the
  * status is known. */
-static int tell_unsaved(const batch *all, size_t i, int is_first, const hf_error *first_err) {
-  const hf_saved *result = &all->results[i];
+static int tell_unsaved(const batch *all, const part *of, size_t i, int is_first) {
+  const hf_saved *result = &of->results[i];
   hf_error err = HF_ERROR_INIT;
   if (is_first) {
-    err = *first_err;
-    hf_cli_batch_line_place(&all->pending[i], &err);
+    err = of->err;
+    hf_cli_batch_line_place(&of->pending[i], &err);
   }
   err.code = result->status;
   if (!is_first)
     (void)snprintf(err.message, sizeof err.message, "%s", hf_status_text((int)result->status));
   if (result->status == HF_EUNSURE && result->id[0] != '\0')
     (void)snprintf(err.id, sizeof err.id, "%s", result->id);
-  return line_error(all, all->pending[i].number, &err);
+  return line_error(all, of->pending[i].number, &err);
 }
 
-/* Saves what waits, and prints what became of it. */
-static int flush(batch *all) {
+static void *save_part(void *argument) {
+  part *of = argument;
+  for (size_t i = 0; i < of->count; i++)
+    of->requests[i] = of->pending[i].request;
+  memset(of->results, 0, sizeof of->results);
+  of->err = (hf_error)HF_ERROR_INIT;
+  of->rc = hf_save_batch(of->cli->store, of->requests, of->count, of->cli->args.timeout_ms,
+                         of->results, &of->err);
+  return NULL;
+}
+
+/* Prints what became of them, and empties it. */
+static int tell_part(batch *all, part *of) {
   hf_cli *cli = all->cli;
-  hf_error err = HF_ERROR_INIT;
-  if (all->count == 0)
-    return HF_CLI_DONE;
-  for (size_t i = 0; i < all->count; i++)
-    all->requests[i] = all->pending[i].request;
-  memset(all->results, 0, sizeof all->results);
-  int rc = hf_save_batch(cli->store, all->requests, all->count, cli->args.timeout_ms, all->results,
-                         &err);
   int status = HF_CLI_DONE;
-  for (size_t i = 0; i < all->count; i++) {
-    hf_saved *result = &all->results[i];
-    if (rc != HF_OK && result->status == HF_OK && result->seq == 0)
+  for (size_t i = 0; i < of->count; i++) {
+    hf_saved *result = &of->results[i];
+    if (of->rc != HF_OK && result->status == HF_OK && result->seq == 0)
       result->status = HF_ECANCELLED; /* it was not looked at */
     if (result->status == HF_OK) {
-      hf_cli_print_saved(cli, result, &all->requests[i].key);
+      hf_cli_print_saved(cli, result, &of->requests[i].key);
       all->saved++;
       if (result->created)
         all->due = LINES_MAX - (size_t)(result->seq % HF_BATCH_MAX);
     } else if (status == HF_CLI_DONE) {
-      status = tell_unsaved(all, i, 1, &err);
+      status = tell_unsaved(all, of, i, 1);
     } else if (result->status != HF_ECANCELLED) {
-      (void)tell_unsaved(all, i, 0, NULL);
+      (void)tell_unsaved(all, of, i, 0);
     }
   }
-  for (size_t i = 0; i < all->count; i++)
-    clear_line(&all->pending[i]);
-  all->count = 0;
-  all->bytes = 0;
+  uint64_t last = of->pending[of->count - 1].number;
+  for (size_t i = 0; i < of->count; i++)
+    clear_line(&of->pending[i]);
+  of->count = 0;
+  of->bytes = 0;
   hf_cli_out_flush(cli); /* whoever reads learns at once what is durable */
   (void)snprintf(cli->saved_note, sizeof cli->saved_note,
-                 "%" PRIu64 " lines are saved, up to line %" PRIu64, all->saved, all->lines.number);
+                 "%" PRIu64 " lines are saved, up to line %" PRIu64, all->saved, last);
   if (status == HF_CLI_DONE && cli->out_errno != 0)
     status = HF_CLI_FAILED; /* told at the end */
   return status;
 }
 
+/* Waits for those that are being saved. */
+static int finish(batch *all) {
+  part *of = all->saving;
+  if (of == NULL)
+    return HF_CLI_DONE;
+  (void)pthread_join(all->thread, NULL);
+  all->saving = NULL;
+  return tell_part(all, of);
+}
+
+/* Saves those that wait, behind those before them, and does not wait for it. */
+static int start(batch *all) {
+  int status = finish(all);
+  if (status != HF_CLI_DONE)
+    return status;
+  part *of = all->filling;
+  if (pthread_create(&all->thread, NULL, save_part, of) != 0) {
+    (void)save_part(of);
+    return tell_part(all, of);
+  }
+  all->saving = of;
+  all->filling = of == &all->part[0] ? &all->part[1] : &all->part[0];
+  return HF_CLI_DONE;
+}
+
+/* Saves all that was read. */
+static int flush(batch *all) {
+  int status = finish(all);
+  if (status != HF_CLI_DONE || all->filling->count == 0)
+    return status;
+  (void)save_part(all->filling);
+  return tell_part(all, all->filling);
+}
+
 /* Puts the line behind those that wait; one that is bad is told after these are saved. */
 static int add_line(batch *all, char *text, size_t bytes) {
-  hf_cli_batch_line *line = &all->pending[all->count];
+  part *to = all->filling;
+  hf_cli_batch_line *line = &to->pending[to->count];
   hf_error err = HF_ERROR_INIT;
   uint64_t number = all->lines.number;
   line->text = text;
@@ -117,8 +167,8 @@ static int add_line(batch *all, char *text, size_t bytes) {
   line->number = number;
   int rc = hf_cli_batch_line_parse(line, bytes, &err);
   if (rc == HF_OK) {
-    all->count++;
-    all->bytes += bytes;
+    to->count++;
+    to->bytes += bytes;
     return HF_CLI_DONE;
   }
   clear_line(line);
@@ -133,17 +183,24 @@ static int is_blank(const char *text, size_t bytes) {
   return 1;
 }
 
+/* Something is read, or being saved, that nobody was told of. */
+static int owes_an_answer(const batch *all) {
+  return all->saving != NULL || all->filling->count > 0;
+}
+
 static int read_lines(batch *all) {
   for (;;) {
     char *text = NULL;
     size_t bytes = 0;
     int status = HF_CLI_DONE;
-    int is_due = all->count == all->due || all->bytes >= PENDING_BYTES_MAX;
+    if (all->filling->count >= all->due || all->filling->bytes >= PENDING_BYTES_MAX)
+      status = start(all);
     /* What trickles in is not kept waiting for more. */
-    if (is_due || (all->count > 0 && !hf_cli_lines_ready(&all->lines)))
+    if (status == HF_CLI_DONE && owes_an_answer(all) && !hf_cli_lines_ready(&all->lines))
       status = flush(all);
-    if (status == HF_CLI_DONE)
-      status = hf_cli_lines_next(all->cli, &all->lines, &text, &bytes);
+    if (status != HF_CLI_DONE)
+      return status;
+    status = hf_cli_lines_next(all->cli, &all->lines, &text, &bytes);
     if (status != HF_CLI_DONE) {
       int flushed = flush(all);
       return flushed != HF_CLI_DONE ? flushed : status;
@@ -160,11 +217,20 @@ static int read_lines(batch *all) {
   }
 }
 
+static void free_batch(batch *all) {
+  hf_cli_lines_close(&all->lines);
+  for (size_t k = 0; k < 2; k++)
+    for (size_t i = 0; i < all->part[k].count; i++)
+      clear_line(&all->part[k].pending[i]);
+  free(all);
+}
+
 int hf_cli_save_batch(hf_cli *cli) {
   batch *all = calloc(1, sizeof *all);
   if (all == NULL)
     return hf_cli_no_memory(cli);
-  all->cli = cli;
+  all->cli = all->part[0].cli = all->part[1].cli = cli;
+  all->filling = &all->part[0];
   all->lines.fd = -1;
   all->due = LINES_MAX;
   uint64_t line_bytes_max =
@@ -172,9 +238,6 @@ int hf_cli_save_batch(hf_cli *cli) {
   int status = hf_cli_lines_open(cli, &all->lines, cli->args.operands[0], line_bytes_max);
   if (status == HF_CLI_DONE)
     status = read_lines(all);
-  hf_cli_lines_close(&all->lines);
-  for (size_t i = 0; i < all->count; i++)
-    clear_line(&all->pending[i]);
-  free(all);
+  free_batch(all);
   return status;
 }

@@ -142,10 +142,11 @@ uint64_t hf_index_group_hash(const char *text, size_t bytes);
 /* ---- making them ---- */
 
 /* Indexes every full tile that is not indexed yet, and merges: 16 files of a level become one of
- * the next. Takes no lock: any number of processes may do it at once, and may be killed at any
- * instant. *ret_built (may be NULL): tiles. HF_EDAMAGED where a tile has damage: it and later ones
- * get no index, and are read instead. */
-int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr);
+ * the next. `whole`: only up to the last merge that is due, for which no file of a single tile is
+ * made; what follows comes later. Takes no lock: any number of processes may do it at once, and may
+ * be killed at any instant. *ret_built (may be NULL): tiles. HF_EDAMAGED where a tile has damage:
+ * it and later ones get no index, and are read instead. */
+int hf_index_build(hf_store *store, int whole, uint64_t *ret_built, hf_error *reterr);
 
 /* Bytes and CRC-32C of a tile. */
 typedef struct hf_index_sum {

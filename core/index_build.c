@@ -2,12 +2,14 @@
  *
  * Whoever packs calls it. Each file is written to stage/, made durable, linked to its name and the
  * name made durable, before index/mark tells of it; those of up to HF_INDEX_FAN tiles share the
- * flushes of folders and of the mark. What a crash leaves is a file that the next
- * builder finds (EEXIST: another builder made the same bytes), or a leftover in stage/. */
+ * flushes of folders and of the mark. Where all sixteen tiles of a merge are there, theirs are made
+ * in memory alone. What a crash leaves is a file that the next builder finds (EEXIST: another
+ * builder made the same bytes), or a leftover in stage/. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "err.h"
 #include "file.h"
@@ -25,7 +27,10 @@ static const char mark_place[] = "index/" HF_MARK_NAME;
 /* ---- a file that is being written ---- */
 
 void hf_index_write_flush(hf_index_writer *out) {
-  if (out->status == HF_OK && hf_sys_pwrite_full(out->fd, out->bytes, out->used, (off_t)out->at))
+  if (out->memory != NULL)
+    memcpy(out->memory + out->at, out->bytes, out->used);
+  else if (out->status == HF_OK &&
+           hf_sys_pwrite_full(out->fd, out->bytes, out->used, (off_t)out->at) != 0)
     out->status = hf_err_sys(out->reterr, HF_EIO, errno, "stage", "cannot write the index");
   out->crc = hf_crc32c(out->crc, out->bytes, out->used);
   out->at += out->used;
@@ -265,17 +270,47 @@ static int make_from_tile(hf_store *store, uint64_t number, hf_index_names *name
   return status == HF_OK ? 1 : status;
 }
 
+/* One that is merged at once, and has no name. 1; 0: the tile has damage; negative. */
+static int make_in_memory(hf_store *store, uint64_t number, hf_index **ret_index,
+                          hf_error *reterr) {
+  hf_autofree tile_index *tile = malloc(sizeof *tile);
+  hf_autofree hf_index_writer *out = calloc(1, sizeof *out);
+  hf_autofree hf_index *index = calloc(1, sizeof *index);
+  if (tile == NULL || out == NULL || index == NULL)
+    return hf_err_nomem(reterr);
+  int got = index_tile(store, number, tile, reterr);
+  if (got != 1)
+    return got;
+  hf_index_plan_filters(&tile->header);
+  index->fd = -1;
+  index->header = tile->header;
+  hf_index_lay_out(index);
+  void *memory =
+      mmap(NULL, (size_t)index->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    return hf_err_nomem(reterr);
+  out->memory = memory;
+  out->at = HF_INDEX_HEADER_BYTES;
+  (void)write_tile_index(tile, &index->header, out);
+  hf_index_write_flush(out);
+  index->map = memory;
+  *ret_index = index;
+  index = NULL;
+  return 1;
+}
+
 static int make(hf_store *store, unsigned level, uint64_t number, hf_index_names *names,
                 hf_error *reterr);
 
-/* Opens the sixteen; makes those that are gone. */
+/* Opens the sixteen; makes those that are not there. */
 static int open_parts(hf_store *store, unsigned level, uint64_t number, hf_index **files,
                       hf_index_names *names, hf_error *reterr) {
   for (uint64_t i = 0; i < HF_INDEX_FAN; i++) {
     uint64_t part = number * HF_INDEX_FAN + i;
     int got = hf_index_open_to_copy(store, level - 1, part, &files[i], reterr);
     if (got == 0)
-      got = make(store, level - 1, part, names, reterr);
+      got = level == 1 ? make_in_memory(store, part, &files[i], reterr)
+                       : make(store, level - 1, part, names, reterr);
     if (got == 1 && files[i] == NULL)
       got = hf_index_open_to_copy(store, level - 1, part, &files[i], reterr);
     if (got != 1)
@@ -364,7 +399,7 @@ static int extend_mark(hf_store *store, uint64_t from, uint64_t to, hf_error *re
   return HF_OK;
 }
 
-/* The own indexes of tiles from `from` on, up to the next merge that is due or to `tiles`, and the
+/* The indexes of tiles from `from` on, up to the next merge that is due or to `tiles`, and the
  * merges. *ret_count: of so many. 1, 0 (the first has damage), negative. */
 static int add_tiles(hf_store *store, uint64_t from, uint64_t tiles, uint64_t *ret_count,
                      hf_error *reterr) {
@@ -372,6 +407,14 @@ static int add_tiles(hf_store *store, uint64_t from, uint64_t tiles, uint64_t *r
   unsigned top = 0;
   uint64_t to = from;
   int got = 1;
+  if (from % HF_INDEX_FAN == 0 && tiles - from >= HF_INDEX_FAN) {
+    got = make(store, 1, from / HF_INDEX_FAN, &names, reterr);
+    if (got < 0)
+      return got;
+    top = got == 1;
+    to += got == 1 ? HF_INDEX_FAN : 0;
+    got = 1; /* one of them has damage: those before it have their own */
+  }
   while (got == 1 && to < tiles && (to == from || to % HF_INDEX_FAN != 0)) {
     got = make(store, 0, to, &names, reterr);
     to += got == 1;
@@ -396,7 +439,7 @@ static int add_tiles(hf_store *store, uint64_t from, uint64_t tiles, uint64_t *r
   return 1;
 }
 
-int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr) {
+int hf_index_build(hf_store *store, int whole, uint64_t *ret_built, hf_error *reterr) {
   uint64_t tiles = 0;
   uint64_t indexed = 0;
   uint64_t built = 0;
@@ -405,6 +448,8 @@ int hf_index_build(hf_store *store, uint64_t *ret_built, hf_error *reterr) {
   int status = hf_tile_mark_length(store, &tiles, reterr);
   if (status == HF_OK)
     status = hf_index_mark_length(store, &indexed, reterr);
+  if (whole)
+    tiles -= tiles % HF_INDEX_FAN;
   while (status == HF_OK && indexed < tiles) {
     hf_error why = HF_ERROR_INIT;
     char name[HF_TILE_NAME_BYTES];

@@ -9,6 +9,7 @@ enum { HF_INDEX_WRITE_BYTES = 1 << 16 };
 /* A file that is being written: through a buffer, with the CRC of its body. */
 typedef struct hf_index_writer {
   int fd;
+  char *memory; /* not NULL: it goes there, and to no file */
   uint64_t at;
   size_t used;
   uint32_t crc;

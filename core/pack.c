@@ -64,7 +64,7 @@ int hf_pack(hf_store *store, const hf_pack_options *options, hf_pack_report *ret
   if (status == HF_OK)
     status = pack_all(store, options, &report, reterr);
   if (status == HF_OK)
-    status = hf_index_build(store, &report.indexed, reterr);
+    status = hf_index_build(store, 0, &report.indexed, reterr);
   if (ret_report != NULL)
     *ret_report = report;
   if (status != HF_OK)

@@ -158,8 +158,14 @@ static void tell_waiters(struct hf_packer *packer, int is_working) {
   (void)pthread_mutex_unlock(&packer->mutex);
 }
 
+/* An import's tiles get their index sixteen at a time; the rest where it ends, or rests. */
+static int end_of_work(hf_store *store, int owes_index, int status, hf_error *reterr) {
+  return status == HF_OK && owes_index ? hf_index_build(store, 0, NULL, reterr) : status;
+}
+
 static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *reterr) {
   uint64_t tiles = 0;
+  int owes_index = 0;
   int64_t patience_ms = store->shared ? HF_PACKER_PATIENCE_SHARED_MS : HF_PACKER_PATIENCE_MS;
   int status = HF_OK;
   if (!packer->has_looked &&
@@ -173,18 +179,19 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
       status = hf_tile_mark_length(store, &tiles, reterr);
     uint64_t settled = status < 0 ? 0 : hf_tiles_settled(store);
     if (tiles >= settled)
-      return status < 0 ? status : HF_OK;
+      return end_of_work(store, owes_index, status < 0 ? status : HF_OK, reterr);
     int is_import = settled - tiles >= HF_PACKER_IMPORT_TILES && atomic_load(&store->in_batches);
     if (settled - tiles < HF_PACKER_BEHIND_TILES && !is_import)
       wait_for_lull(store, packer, patience_ms);
     int closes = 0;
     if (!may_go_on(packer, &closes))
-      return HF_OK;
+      return end_of_work(store, owes_index, HF_OK, reterr);
+    owes_index = is_import && !closes;
     hf_tile_packed packed = {0};
     int64_t began_ms = hf_monotonic_ms();
-    status = hf_tile_pack(store, tiles, is_import && !closes ? HF_TILE_GROUP : 1, &packed, reterr);
+    status = hf_tile_pack(store, tiles, owes_index ? HF_TILE_GROUP : 1, &packed, reterr);
     if (status >= 0)
-      status = hf_index_build(store, NULL, reterr); /* derived, but worth a word */
+      status = hf_index_build(store, owes_index, NULL, reterr); /* derived, but worth a word */
     tell_waiters(packer, 1);
     int64_t took_ms = hf_monotonic_ms() - began_ms;
     patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;

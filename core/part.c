@@ -160,9 +160,10 @@ static int make(hf_store *store, uint64_t tile, hf_error *reterr) {
   if (status != HF_OK)
     return status;
   hf_id_format(&id, staged);
-  hf_count(&store->counters.flushes, 3); /* with those of its folders */
-  status =
-      hf_file_create(store->stage_fd, staged, text.used > 0 ? text.data : "", text.used, 1, reterr);
+  int has_records = text.used > 0; /* else there is nothing in it that a flush could keep */
+  hf_count(&store->counters.flushes, has_records ? 3 : 2); /* with those of its folders */
+  status = hf_file_create(store->stage_fd, staged, has_records ? text.data : "", text.used,
+                          has_records, reterr);
   if (status != HF_OK)
     return status;
   int failed = hf_sys_link(store->stage_fd, staged, store->tile_fd, name);

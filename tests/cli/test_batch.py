@@ -179,6 +179,36 @@ class Batch(Case):
             out, err = process.communicate(timeout=60)
         self.assertEqual((out, err, process.returncode), (b"4\n", b"", DONE))
 
+    def test_many_are_told_of_before_more_is_waited_for(self):
+        for count in (1024, 2048, 2500):  # whole parts: one is being saved when nothing more can be read
+            first = self.head()
+            process = self.popen("save", "--batch", "-")
+            try:
+                lines = "".join(line(f"{count} {i}", {"i": i}) + "\n" for i in range(count))
+                process.stdin.write(lines.encode())
+                process.stdin.flush()
+                for seq in range(first + 1, first + count + 1):
+                    self.assertEqual(process.stdout.readline(), b"%d\n" % seq)
+                self.assertEqual(self.head(), first + count)
+            finally:
+                out, err = process.communicate(timeout=60)
+            self.assertEqual((out, err, process.returncode), (b"", b"", DONE))
+
+    def test_a_bad_line_far_behind(self):
+        """What is read while others are saved stops it at its place, whoever judges it."""
+        late = '{"run_id":"a","stage":"s","timestamp":"yesterday","doc":{}}'  # the library judges that
+        for at in (1023, 1024, 1025, 2047, 2048, 2500):
+            for bad in ("x", late):
+                with self.subTest(at=at, bad=bad):
+                    first = self.head()
+                    text = [line(f"{first} {i}", {"i": i}) for i in range(4000)]
+                    text[at] = bad
+                    result = self.batch("\n".join(text))
+                    self.assertEqual(result.status, FAILED, result)
+                    self.assertOneError(result, f"line {at + 1}")
+                    self.assertEqual(result.lines, [str(first + i) for i in range(1, at + 1)])
+                    self.assertEqual(self.head(), first + at)
+
     def test_files(self):
         self.run_bad(FAILED, "save", "--batch", self.path("absent.jsonl"), says="absent.jsonl")
         self.run_bad(FAILED, "save", "--batch", self.folder, says="folder")
