@@ -15,8 +15,6 @@
 
 enum { SIGNALLED = 128 };
 
-extern char **environ;
-
 int hf_cli_watch_exec_prepare(hf_cli *cli) {
   hf_info info;
   hf_error err = HF_ERROR_INIT;

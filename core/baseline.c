@@ -247,8 +247,8 @@ int hf_baseline_last(hf_store *store, const hf_comparable *of, uint64_t at,
     return status;
   if (at == 0 || at > head)
     at = head;
-  int got = hf_baseline_find(store, hf_piece_of(&key.group), hf_piece_of(&key.stage),
-                             hf_piece_of(&key.dims), at + 1, 0, &seq, &text, &line, reterr);
+  const hf_peers peers = {hf_piece_of(&key.group), hf_piece_of(&key.stage), hf_piece_of(&key.dims)};
+  int got = hf_baseline_find(store, &peers, at + 1, 0, &seq, &text, &line, reterr);
   if (got < 0)
     hf_err_place_below(reterr, store->path);
   if (got != 1)

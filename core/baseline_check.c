@@ -183,8 +183,9 @@ static int find(comparison *c, uint64_t *ret_head, hf_error *reterr) {
     status = hf_baseline_check_snapshot(store, c->seq, &c->line, reterr);
   if (status != HF_OK)
     return status;
-  int got = hf_baseline_find(store, c->line.group, c->line.stage, c->line.dims, *ret_head + 1, 0,
-                             &c->baseline_seq, &c->baseline_text, &c->baseline, reterr);
+  const hf_peers of = {c->line.group, c->line.stage, c->line.dims};
+  int got = hf_baseline_find(store, &of, *ret_head + 1, 0, &c->baseline_seq, &c->baseline_text,
+                             &c->baseline, reterr);
   if (got < 0)
     return got;
   if (got == 0 || c->baseline.by == HF_BY_CLEAR)

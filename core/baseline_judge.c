@@ -32,10 +32,9 @@ static int load(hf_store *store, uint64_t seq, int view_held, hf_buf *text, hf_l
   return status != HF_OK ? status : hf_log_load(store, seq, &row, text, ret_line, reterr);
 }
 
-int hf_baseline_find(hf_store *store, hf_piece group, hf_piece stage, hf_piece dims, uint64_t below,
-                     int view_held, uint64_t *ret_seq, hf_buf *text, hf_line *ret_line,
-                     hf_error *reterr) {
-  uint64_t peer_hash = hf_peer_hash(group, stage, dims);
+int hf_baseline_find(hf_store *store, const hf_peers *of, uint64_t below, int view_held,
+                     uint64_t *ret_seq, hf_buf *text, hf_line *ret_line, hf_error *reterr) {
+  uint64_t peer_hash = hf_peer_hash(of->group, of->stage, of->dims);
   for (;; below = *ret_seq) {
     if (!view_held)
       (void)pthread_mutex_lock(&store->view_mutex);
@@ -48,7 +47,8 @@ int hf_baseline_find(hf_store *store, hf_piece group, hf_piece stage, hf_piece d
     if (status != HF_OK)
       return status;
     if (ret_line->op == HF_OP_BASELINE &&
-        (hf_line_is_peer(ret_line, group, stage, dims) || HF_PLANTED(BASELINE_HIT_UNCHECKED)))
+        (hf_line_is_peer(ret_line, of->group, of->stage, of->dims) ||
+         HF_PLANTED(BASELINE_HIT_UNCHECKED)))
       return 1;
   }
 }
@@ -340,9 +340,9 @@ static int judge_clear(judging *j, int *ret_status) {
 
 static int judge(judging *j, int *ret_status, hf_error *reterr) {
   const hf_keytext *key = j->choice->key;
-  int got = hf_baseline_find(j->store, hf_piece_of(&key->group), hf_piece_of(&key->stage),
-                             hf_piece_of(&key->dims), j->head + 1, j->view_held, &j->seq, &j->text,
-                             &j->line, reterr);
+  const hf_peers of = {hf_piece_of(&key->group), hf_piece_of(&key->stage), hf_piece_of(&key->dims)};
+  int got = hf_baseline_find(j->store, &of, j->head + 1, j->view_held, &j->seq, &j->text, &j->line,
+                             reterr);
   if (got < 0)
     return got;
   if (got == 0)

@@ -43,10 +43,16 @@ int hf_judge_baseline(hf_store *store, hf_attempt *attempt, int *ret_status, hf_
 int hf_judge_baseline_ahead(hf_store *store, hf_attempt *attempt, uint64_t head, int *ret_status,
                             hf_error *reterr);
 
+/* What comparable runs have in common; borrowed, as hf_line has them. */
+typedef struct hf_peers {
+  hf_piece group;
+  hf_piece stage;
+  hf_piece dims;
+} hf_peers;
+
 /* The last baseline record below `below` of these, with its text: 1, 0 or negative. view_held as
  * of hf_tally_advance. */
-int hf_baseline_find(hf_store *store, hf_piece group, hf_piece stage, hf_piece dims, uint64_t below,
-                     int view_held, uint64_t *ret_seq, hf_buf *text, hf_line *ret_line,
-                     hf_error *reterr);
+int hf_baseline_find(hf_store *store, const hf_peers *of, uint64_t below, int view_held,
+                     uint64_t *ret_seq, hf_buf *text, hf_line *ret_line, hf_error *reterr);
 
 #endif

@@ -128,8 +128,8 @@ int hf_line_add_crc(hf_buf *out, size_t start) {
   return out->failed != 0 ? HF_ENOMEM : HF_OK;
 }
 
-int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
-  size_t start = out->used;
+/* Which record it is, and what it is about: everything up to "group". */
+static void add_subject(hf_buf *out, const hf_line *line) {
   ADD_LITERAL(out, "{\"v\":1,\"op\":\"");
   static_assert(HF_RECORD_VERSION == 1, "it stands in the literal above");
   (void)hf_buf_add_text(out, op_name(line->op));
@@ -150,6 +150,11 @@ int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
   if (line->dims.bytes > 2)
     ADD_PIECE(out, ",\"dims\":", line->dims);
   ADD_PIECE(out, ",\"group\":", line->group);
+}
+
+int hf_line_encode(const hf_line *line, hf_buf *out, hf_error *reterr) {
+  size_t start = out->used;
+  add_subject(out, line);
   ADD_PIECE(out, ",\"ts\":", line->ts);
   ADD_PIECE(out, ",\"at\":", line->at);
   ADD_PIECE(out, ",\"host\":", line->host);

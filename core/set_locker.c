@@ -37,7 +37,8 @@ int hf_get_locker(hf_store *store, hf_locker_choice *ret_choice, hf_error *reter
 
 /* ---- may it be set? -------------------------------------------------------------------------- */
 
-/* Can it be had from here? It is taken and given back. */
+/* Can it be had from here? It is taken and given back. Whether it can be reached is soon told;
+ * where somebody holds it, it was reached, and is waited for as long as the caller allows. */
 static int reach(const hf_store *store, const hf_locker_ops *ops, const char *options,
                  int64_t deadline_ms, hf_error *reterr) {
   hf_locker_open_args args = {store->path, store->manifest.uuid, options, "locker set"};
@@ -49,6 +50,8 @@ static int reach(const hf_store *store, const hf_locker_ops *ops, const char *op
     return status;
   int granted =
       ops->acquire(opened, "lock", soon_ms < deadline_ms ? soon_ms : deadline_ms, &grant, reterr);
+  if (granted == 0 && soon_ms < deadline_ms)
+    granted = ops->acquire(opened, "lock", deadline_ms, &grant, reterr);
   if (granted == 1)
     (void)ops->release(opened, &grant, 0, NULL);
   ops->close(&opened);

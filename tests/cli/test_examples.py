@@ -48,7 +48,8 @@ class Slurm(Case):
             ["bash", os.path.join(EXAMPLES, "slurm", "train.sbatch")], start_new_session=True, cwd=self.folder,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
             env={**self.env, "SLURM_ARRAY_JOB_ID": str(job), "SLURM_ARRAY_TASK_ID": str(number), "PLANS": folder,
-                 "SLURM_RESTART_COUNT": str(restarts), "HOLDFAST_EXAMPLES": os.path.join(EXAMPLES, "slurm"), **env},
+                 "SLURM_RESTART_COUNT": str(restarts), "HOLDFAST_EXAMPLES": os.path.join(EXAMPLES, "slurm"),
+                 "TMPDIR": self.folder, **env},  # what a killed task leaves goes with the test
         )
 
     def ends(self, process, status=DONE):

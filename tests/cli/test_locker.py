@@ -1,5 +1,6 @@
 """Which locker a store has: one for all who save, and how it is changed."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -203,6 +204,18 @@ class Set(Case):
         self.assertIn("cannot reach Redis", result.err)
         self.assertEqual(self.run_ok("locker").out, "flock\n")
         self.assertEqual(self.head(), 0)
+
+    def test_one_that_is_held_is_waited_for(self):
+        """As long as the caller allows, not only as long as it may take to reach it."""
+        self.run_ok("locker", "set", "none")
+        with open(os.path.join(self.store, "lock"), "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            result = self.run_any("locker", "set", "flock", "--timeout", "200ms")
+            self.assertEqual(result.status, LOCK, result)
+            release = threading.Timer(6, fcntl.flock, (file, fcntl.LOCK_UN))
+            release.start()
+            self.assertEqual(self.run_ok("locker", "set", "flock", "--timeout", "60s").out, "flock, since seq 2\n")
+            release.join()
 
     def test_with_writers_at_work(self):
         stop = threading.Event()
