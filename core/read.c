@@ -332,7 +332,7 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
       return status;
     if (!is_peer(&line, of) && !HF_PLANTED(PREV_HIT_UNCHECKED))
       continue;
-    got = hf_retired(store, seq, head, 0, &by, reterr);
+    got = HF_PLANTED(PREV_RETIRED) ? 0 : hf_retired(store, seq, head, 0, &by, reterr);
     if (got == 1)
       continue;
     if (got == 0)
