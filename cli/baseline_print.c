@@ -137,8 +137,10 @@ static void print_row(hf_cli_table *table, const hf_baseline *baseline) {
 
 int hf_cli_print_baselines(hf_cli *cli, hf_baseline *const *baselines, size_t count) {
   static const hf_cli_column columns[] = {
-      {"seq", 1, 0, 0},    {"by", 0, 0, 0},  {"of", 1, 0, 0},     {"run_id", 0, 20, 1},
-      {"value", 0, 10, 0}, {"at", 0, 10, 0}, {"reason", 0, 8, 0},
+      {"seq", 1, 0, HF_CLI_CUT_END},    {"by", 0, 0, HF_CLI_CUT_END},
+      {"of", 1, 0, HF_CLI_CUT_END},     {"run_id", 0, 20, HF_CLI_CUT_MIDDLE},
+      {"value", 0, 10, HF_CLI_CUT_END}, {"at", 0, 11, HF_CLI_CUT_TIME},
+      {"reason", 0, 8, HF_CLI_CUT_END},
   };
   hf_cli_table *table = NULL;
   if (cli->args.json) {

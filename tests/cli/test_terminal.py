@@ -132,6 +132,35 @@ class Terminal(Case):
         _, shown, _ = self.on_terminal("groups", columns=60)
         self.assertNotIn("~", shown)
 
+    def test_times_stay_times(self):
+        """A time that does not fit is told to the minute, then without its year, then as a date: never cut."""
+        self.save("now", "FEATURE_SELECTION", {})
+        at = self.records()[0]["ts"]
+        for run, time in (("utc", "2026-01-07T09:00:59.123456Z"), ("far", "2026-01-07T09:00:00+01:00"),
+                          ("none", "2026-01-07T09:00:00.5"), ("zero", "2026-01-07 09:00:00+00:00")):
+            self.save(f"run-of-2026-01-07-{run}", "FEATURE_SELECTION", {}, "--group", "g" * 64, "--timestamp", time,
+                      "--dim", "view=long_only")
+        wanted = {
+            200: [at, "2026-01-07T09:00:59.123456Z", "2026-01-07T09:00:00+01:00", "2026-01-07T09:00:00.5",
+                  "2026-01-07 09:00:00+00:00"],
+            100: [at[:16].replace("T", " "), "2026-01-07 09:00", "2026-01-07 09:00+01:00", "2026-01-07 09:00",
+                  "2026-01-07 09:00"],
+            70: [at[5:16].replace("T", " "), "01-07 09:00", "2026-01-07", "01-07 09:00", "01-07 09:00"],
+            40: [at[5:10], "01-07", "01-07", "01-07", "01-07"],
+        }
+        for columns, times in wanted.items():
+            _, shown, _ = self.on_terminal("list", columns=columns)
+            heading, *rows = shown.replace("\r\n", "\n").splitlines()
+            column = heading.index("time" if columns < 120 else "ts")
+            end = heading.index("  at") if columns >= 120 else None
+            self.assertEqual([row[column:end].strip() for row in rows], times, shown)
+            self.assertLessEqual(max(map(self.columns, shown.splitlines())), columns)
+        self.assertEqual(self.run_ok("list").lines[0].split(), "seq run_id stage dims group ts at".split())
+        _, shown, _ = self.on_terminal("groups", columns=80)
+        self.assertIn("01-07 09:00", shown)
+        _, shown, _ = self.on_terminal("list", "--columns", "seq,run_id,ts,at,sha256", columns=100)
+        self.assertIn("2026-01-07 09:00", shown)
+
     def test_chosen_columns_fit(self):
         for i in range(3):
             metrics = {"auc": 0.123456789 + i, "loss": i}
