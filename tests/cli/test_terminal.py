@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -160,6 +161,35 @@ class Terminal(Case):
         self.assertIn("01-07 09:00", shown)
         _, shown, _ = self.on_terminal("list", "--columns", "seq,run_id,ts,at,sha256", columns=100)
         self.assertIn("2026-01-07 09:00", shown)
+
+    def test_every_line_fits(self):
+        """Of diff, list, groups, history and baseline, whatever the names are."""
+        stage, dim = "宽" * 30, "ziel=größe" + "x" * 80
+        old = {"inputs": {"名前" * 40: "x" * 300, "data_path": 1, "features": ["ä" * 100]},
+               "process": {"rate": 0.123456789012345678, "x" * 120: 1, "s": "宽" * 100, "n": 1e300},
+               "outputs": {"metrics": {"auc": 0.7, "k" * 200: 1}, "close": 0.10000001}}
+        new = {"inputs": {"名前" * 40: "x" * 299 + "y", "data_path": 2, "features": ["ä" * 99, "b"]},
+               "process": {"rate": -9.87654321e-200, "x" * 120: 2e99, "s": "宽" * 99 + "窄", "n": -1e300},
+               "outputs": {"metrics": {"auc": 0.9, "k" * 200: 123456789012345678}, "close": 0.10000002}}
+        key = ("--group", "gruppe-" + "ü" * 200, "--dim", dim)
+        self.save("run-" + "宽" * 60, stage, old, *key)
+        self.save("kurz", stage, new, *key)
+        self.run_ok("baseline", "establish", "--seq", "1", "--metric", "/outputs/metrics/auc", "--goal", "max",
+                    "--min-runs", "2")
+        self.run_ok("baseline", "set", "2", "--reason", "many words " * 20)
+        asked = (["diff", "1", "2"], ["diff", "1", "2", "--all"], ["list"], ["list", "--all-records"], ["groups"],
+                 ["history", "--run-id", "kurz", "--stage", stage, "--dim", dim], ["baseline", "history", "--seq", "1"],
+                 ["baseline", "get", "--seq", "1"], ["baseline", "check", "1", "--tolerance", "1"])
+        for columns in (60, 80, 100):
+            for command in asked:
+                status, shown, _ = self.on_terminal(*command, columns=columns)
+                self.assertEqual(status, DONE, (command, shown))
+                for line in re.sub("\033\\[[0-9;]*m", "", shown).replace("\r\n", "\n").splitlines():
+                    self.assertLessEqual(self.columns(line), columns, (command, line))
+                    self.assertNotIn("\ufffd", line)
+        _, shown, _ = self.on_terminal(*asked[0], columns=60)
+        self.assertIn("1 left out, 1 within the tolerance (--all shows\r\n  them)", shown)
+        self.assertIn("1 left out, 1 within the tolerance (--all shows them)\n", self.run_ok(*asked[0]).out)
 
     def test_chosen_columns_fit(self):
         for i in range(3):
