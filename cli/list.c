@@ -33,7 +33,7 @@ static int print(hf_cli *cli, hf_cli_layout *layout, hf_list_options *options) {
   hf_cli_layout_choose(layout, options);
   if (!hf_cli_asks_for_nothing(cli) && hf_list(cli->store, options, &cursor, &err) != HF_OK)
     return hf_cli_list_error(cli, &err);
-  int status = hf_cli_print_records(cli, cursor, layout, NULL);
+  int status = hf_cli_print_records(cli, cursor, layout);
   hf_cursor_close(&cursor);
   return status;
 }

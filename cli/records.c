@@ -104,10 +104,9 @@ static void print_sorted(hf_cli *cli, hf_cli_layout *layout, hf_cli_table *table
     hf_cli_columns_print(cli, &layout->columns, layout->how, table, cells);
 }
 
-/* To the end of the walk, which *ret_whole tells of. Damaged records are told; *ret_count: how many
- * came by. */
+/* To the end of the walk, which *ret_whole tells of. Damaged records are told. */
 static int walk(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout, hf_cli_table *table,
-                int *ret_whole, uint64_t *ret_count) {
+                int *ret_whole) {
   int status = HF_CLI_DONE;
   while (cursor != NULL && cli->out_errno == 0) {
     hf_record *record = NULL;
@@ -129,15 +128,12 @@ static int walk(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout, hf_cli_ta
     } else {
       return hf_cli_library_error(cli, NULL, &err);
     }
-    ++*ret_count;
   }
   return status;
 }
 
-int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout,
-                         uint64_t *ret_count) {
+int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout) {
   hf_cli_table *table = NULL;
-  uint64_t count = 0;
   int status = HF_CLI_DONE;
   if (layout->how == HF_CLI_CELLS_TABLE)
     status = hf_cli_table_begin(cli, layout->columns.shown, layout->columns.count, &table);
@@ -146,12 +142,10 @@ int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout,
   if (layout->how == HF_CLI_CELLS_CSV)
     hf_cli_columns_heading(cli, &layout->columns);
   int is_whole = cursor == NULL;
-  status = walk(cli, cursor, layout, table, &is_whole, &count);
+  status = walk(cli, cursor, layout, table, &is_whole);
   if (layout->sort != NULL && is_whole) /* a part of them would be another answer */
     print_sorted(cli, layout, table);
   hf_cli_table_end(&table);
-  if (ret_count != NULL)
-    *ret_count = count;
   return status;
 }
 
