@@ -113,6 +113,14 @@ static int run_update(hf_cli *cli, const hf_comparable *of) {
                   : print_made(cli, baseline, made, &counts);
 }
 
+/* Which runs were meant. Answers the exit status. */
+static int none_there(const hf_cli *cli, const hf_comparable *of, const char *what,
+                      const char *end) {
+  hf_cli_error(cli, cli->store_path, "there %s of group \"%.80s\", stage \"%.80s\"%s%s", what,
+               of->group, of->stage, of->dims_count > 0 ? " with these dims" : "", end);
+  return HF_CLI_NOT_FOUND;
+}
+
 static int run_clear(hf_cli *cli, const hf_comparable *of) {
   hf_baseline_options options = given_options(&cli->args);
   hf_baseline *baseline = NULL;
@@ -122,8 +130,7 @@ static int run_clear(hf_cli *cli, const hf_comparable *of) {
     return hf_cli_library_error(cli, NULL, &err);
   if (baseline != NULL)
     return print_made(cli, baseline, made, NULL);
-  hf_cli_error(cli, cli->store_path, "there is no baseline to clear");
-  return HF_CLI_NOT_FOUND;
+  return none_there(cli, of, "is no baseline to clear", "");
 }
 
 static int run_get(hf_cli *cli, const hf_comparable *of) {
@@ -134,11 +141,9 @@ static int run_get(hf_cli *cli, const hf_comparable *of) {
       at->given && at->value == 0 ? 0 : hf_baseline_get(cli->store, of, at->value, &baseline, &err);
   if (got < 0)
     return hf_cli_library_error(cli, NULL, &err);
-  if (got == 0) {
-    hf_cli_error(cli, cli->store_path, "there is no baseline%s",
-                 at->given ? " as of that seq" : "; baseline establish makes one");
-    return HF_CLI_NOT_FOUND;
-  }
+  if (got == 0)
+    return none_there(cli, of, "is no baseline",
+                      at->given ? " as of that seq" : "; baseline establish makes one");
   hf_cli_print_baseline(cli, baseline, -1, NULL);
   hf_baseline_free(&baseline);
   return HF_CLI_DONE;
@@ -186,10 +191,8 @@ static int run_history(hf_cli *cli, const hf_comparable *of) {
   for (size_t i = 0; i < count; i++)
     hf_baseline_free(&list[i]);
   free(list);
-  if (status != HF_CLI_DONE || count > 0)
-    return status;
-  hf_cli_error(cli, cli->store_path, "there was no baseline yet");
-  return HF_CLI_NOT_FOUND;
+  return status != HF_CLI_DONE || count > 0 ? status
+                                            : none_there(cli, of, "was no baseline yet", "");
 }
 
 /* The seq that set and check name. */

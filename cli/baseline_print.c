@@ -6,6 +6,12 @@
 #include "output.h"
 #include "table.h"
 
+enum {
+  AT = 10,            /* where what is told begins, behind its name */
+  NEXT_LINE = 2,      /* a sentence's other lines are set in by this */
+  PERCENT_BYTES = 400 /* a double's digits */
+};
+
 static const char *goal_text(hf_goal goal) {
   switch (goal) {
   case HF_GOAL_NONE:
@@ -84,14 +90,11 @@ static void print_which(hf_cli *cli, const hf_baseline *baseline) {
     hf_cli_out_text(cli, "baseline  none from here on\n");
     return;
   }
-  hf_cli_out_format(cli, "baseline  seq %" PRIu64 ", run ", baseline->of);
-  hf_cli_out_visible(cli, baseline->run_id);
-  hf_cli_out_text(cli, "\n");
-  if (baseline->metric == NULL)
-    return;
-  hf_cli_out_text(cli, "metric    ");
-  hf_cli_out_visible(cli, baseline->metric);
-  hf_cli_out_format(cli, " = %s, goal %s\n", baseline->value, goal_text(baseline->goal));
+  hf_cli_out_wrapped_format(cli, AT, "baseline  seq %" PRIu64 ", run %s", baseline->of,
+                            baseline->run_id);
+  if (baseline->metric != NULL)
+    hf_cli_out_wrapped_format(cli, AT, "metric    %s = %s, goal %s", baseline->metric,
+                              baseline->value, goal_text(baseline->goal));
 }
 
 void hf_cli_print_baseline(hf_cli *cli, const hf_baseline *baseline, int created,
@@ -101,23 +104,21 @@ void hf_cli_print_baseline(hf_cli *cli, const hf_baseline *baseline, int created
     return;
   }
   print_which(cli, baseline);
-  hf_cli_out_format(cli, "made      by %s as seq %" PRIu64 " at %s%s\n", baseline->by,
-                    baseline->seq, baseline->at != NULL ? baseline->at : "?",
-                    created == 1   ? ", now"
-                    : created == 0 ? ", before"
-                                   : "");
-  if (baseline->reason != NULL) {
-    hf_cli_out_text(cli, "reason    ");
-    hf_cli_out_visible(cli, baseline->reason);
-    hf_cli_out_text(cli, "\n");
-  }
+  hf_cli_out_wrapped_format(cli, AT, "made      by %s as seq %" PRIu64 " at %s%s", baseline->by,
+                            baseline->seq, baseline->at != NULL ? baseline->at : "?",
+                            created == 1   ? ", now"
+                            : created == 0 ? ", before"
+                                           : "");
+  if (baseline->reason != NULL)
+    hf_cli_out_wrapped_format(cli, AT, "reason    %s", baseline->reason);
   if (created < 0)
-    hf_cli_out_format(cli, "new       %s\n",
-                      baseline->is_new ? "yes: nothing comparable was saved since" : "no");
+    hf_cli_out_wrapped_format(cli, AT, "new       %s",
+                              baseline->is_new ? "yes: nothing comparable was saved since" : "no");
   if (counts != NULL && created == 1)
-    hf_cli_out_format(
-        cli, "chosen    the best of %" PRIu64 "; %" PRIu64 " passed over, without a number there\n",
-        counts->runs, counts->passed_over);
+    hf_cli_out_wrapped_format(cli, AT,
+                              "chosen    the best of %" PRIu64 "; %" PRIu64
+                              " passed over, without a number there",
+                              counts->runs, counts->passed_over);
 }
 
 static void print_row(hf_cli_table *table, const hf_baseline *baseline) {
@@ -137,8 +138,10 @@ static void print_row(hf_cli_table *table, const hf_baseline *baseline) {
 
 int hf_cli_print_baselines(hf_cli *cli, hf_baseline *const *baselines, size_t count) {
   static const hf_cli_column columns[] = {
-      {"seq", 1, 0, 0},    {"by", 0, 0, 0},  {"of", 1, 0, 0},     {"run_id", 0, 20, 1},
-      {"value", 0, 10, 0}, {"at", 0, 10, 0}, {"reason", 0, 8, 0},
+      {"seq", 1, 0, HF_CLI_CUT_END},    {"by", 0, 0, HF_CLI_CUT_END},
+      {"of", 1, 0, HF_CLI_CUT_END},     {"run_id", 0, 20, HF_CLI_CUT_MIDDLE},
+      {"value", 0, 10, HF_CLI_CUT_END}, {"at", 0, 11, HF_CLI_CUT_TIME},
+      {"reason", 0, 8, HF_CLI_CUT_END},
   };
   hf_cli_table *table = NULL;
   if (cli->args.json) {
@@ -200,15 +203,14 @@ void hf_cli_print_checked(hf_cli *cli, uint64_t seq, const hf_checked *checked,
     print_checked_json(cli, seq, checked, baseline);
     return;
   }
-  hf_cli_out_format(cli, "%s: seq %" PRIu64 " has %s at ", result_text(checked->result), seq,
-                    checked->value[0] != '\0' ? checked->value : "no number");
-  hf_cli_out_visible(cli, metric);
-  hf_cli_out_format(cli, ", the baseline (seq %" PRIu64 ", run ", baseline->of);
-  hf_cli_out_visible(cli, baseline->run_id);
-  hf_cli_out_format(cli, ") %s", checked->baseline_value);
-  if (checked->delta[0] != '\0')
-    hf_cli_out_format(cli, ": %s%s", checked->delta[0] == '-' ? "" : "+", checked->delta);
+  char percent[PERCENT_BYTES] = "";
   if (checked->has_percent)
-    hf_cli_out_format(cli, " (%+.2f %%)", checked->percent);
-  hf_cli_out_text(cli, "\n");
+    (void)snprintf(percent, sizeof percent, " (%+.2f %%)", checked->percent);
+  int has_delta = checked->delta[0] != '\0';
+  hf_cli_out_wrapped_format(
+      cli, NEXT_LINE,
+      "%s: seq %" PRIu64 " has %s at %s, the baseline (seq %" PRIu64 ", run %s) %s%s%s%s%s",
+      result_text(checked->result), seq, checked->value[0] != '\0' ? checked->value : "no number",
+      metric, baseline->of, baseline->run_id, checked->baseline_value, has_delta ? ": " : "",
+      has_delta && checked->delta[0] != '-' ? "+" : "", checked->delta, percent);
 }

@@ -19,16 +19,19 @@ void hf_cli_columns_free(hf_cli_columns *columns) {
 /* How a table shows it. */
 static hf_cli_column shown_as(const hf_field *field) {
   static const hf_cli_column known[] = {
-      {"seq", 1, 0, 0},    {"op", 0, 0, 0},         {"run_id", 0, 20, 1}, {"stage", 0, 8, 0},
-      {"dims", 0, 8, 0},   {"group", 0, 6, 0},      {"ts", 0, 10, 0},     {"at", 0, 10, 0},
-      {"time", 0, 10, 0},  {"pid", 1, 0, 0},        {"size", 1, 0, 0},    {"current", 0, 0, 0},
-      {"sha256", 0, 8, 0}, {"legacy_seq", 1, 0, 0},
+      {"seq", 1, 0, HF_CLI_CUT_END},        {"op", 0, 0, HF_CLI_CUT_END},
+      {"run_id", 0, 20, HF_CLI_CUT_MIDDLE}, {"stage", 0, 8, HF_CLI_CUT_END},
+      {"dims", 0, 8, HF_CLI_CUT_END},       {"group", 0, 8, HF_CLI_CUT_GROUP},
+      {"ts", 0, 11, HF_CLI_CUT_TIME},       {"at", 0, 11, HF_CLI_CUT_TIME},
+      {"time", 0, 11, HF_CLI_CUT_TIME},     {"pid", 1, 0, HF_CLI_CUT_END},
+      {"size", 1, 0, HF_CLI_CUT_END},       {"current", 0, 0, HF_CLI_CUT_END},
+      {"sha256", 0, 8, HF_CLI_CUT_END},     {"legacy_seq", 1, 0, HF_CLI_CUT_END},
   };
   const char *name = hf_field_name(field);
   for (size_t i = 0; i < HF_CLI_COUNT(known); i++)
     if (strcmp(known[i].heading, name) == 0)
       return known[i];
-  return (hf_cli_column){name, HF_CLI_RIGHT_IF_NUMBERS, SHRINKS_TO, 0};
+  return (hf_cli_column){name, HF_CLI_RIGHT_IF_NUMBERS, SHRINKS_TO, HF_CLI_CUT_END};
 }
 
 static int add(const hf_cli *cli, const char *place, hf_cli_columns *columns, const char *text,

@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "difftext.h"
+#include "document.h"
 #include "errors.h"
 #include "options.h"
 #include "output.h"
@@ -88,7 +89,8 @@ static int get_one(hf_cli *cli, const char *text, hf_record **ret_record) {
 
 static int get_previous(hf_cli *cli, const hf_record *b, hf_record **ret_a) {
   hf_error err = HF_ERROR_INIT;
-  int found = hf_prev_seq(cli->store, b->seq, ret_a, &err);
+  hf_prev_query query = {.seq = b->seq};
+  int found = hf_cli_prev_find(cli, &query, ret_a, &err);
   if (found < 0)
     return hf_cli_library_error(cli, NULL, &err);
   if (found == 0) {

@@ -23,6 +23,8 @@ enum {
   DELTA_COLUMNS = 24,
   CONTEXT_BYTES = 12, /* of a long value before what differs */
   PERCENT_BYTES = 32,
+  COUNT_BYTES = 48, /* "12345 within the tolerance" */
+  NEXT_LINE = 2,    /* a sentence's other lines are set in by this */
 };
 
 typedef struct page {
@@ -130,8 +132,9 @@ static void write_percent(const hf_change *change, char *text, size_t bytes) {
     (void)snprintf(text, bytes, "  %+.3g %%", change->percent);
 }
 
-/* "^ +0.25  +3.1 %", or "". The caller frees it; NULL: out of memory. */
-static char *delta_of(const page *p, const hf_change *change, size_t *ret_columns) {
+/* "^ +0.25  +3.1 %", or "", in about `room` columns: the number is cut. The caller frees it; NULL:
+ * out of memory. */
+static char *delta_of(const page *p, const hf_change *change, size_t room, size_t *ret_columns) {
   *ret_columns = 0;
   if (change->direction == 0 || change->kind == HF_CHANGE_SAME)
     return strdup("");
@@ -140,7 +143,10 @@ static char *delta_of(const page *p, const hf_change *change, size_t *ret_column
   char *delta = NULL, *text = NULL;
   const char *known = change->delta != NULL ? change->delta : "";
   size_t columns = 0, bytes = 0;
-  delta = hf_cli_visible_middle(known, strlen(known), DELTA_COLUMNS, &columns);
+  size_t beside = (size_t)(p->terminal ? 2 : 0) + 1 + strlen(percent);
+  size_t least = room > beside + VALUE_LEAST ? room - beside : VALUE_LEAST;
+  delta = hf_cli_visible_middle(known, strlen(known), least < DELTA_COLUMNS ? least : DELTA_COLUMNS,
+                                &columns);
   FILE *to = delta != NULL ? open_memstream(&text, &bytes) : NULL;
   int failed = to == NULL;
   if (to != NULL) {
@@ -232,16 +238,19 @@ static int fit_both(const hf_change *change, size_t from, size_t room, values *v
   return v->old != NULL && v->new != NULL ? 0 : -1;
 }
 
-/* Fits them into `room` columns, if they can be cut so far. 0 or -1. */
-static int fit_values(const page *p, const hf_change *change, size_t room, values *v) {
+/* Fits them into `room` columns, if they can be cut so far; what a number changed by, too, if
+ * `all`. 0 or -1. */
+static int fit_values(const page *p, const hf_change *change, size_t room, int all, values *v) {
   size_t delta_columns = 0, columns = 0;
   *v = (values){NULL, NULL, NULL, 0};
-  v->delta = delta_of(p, change, &delta_columns);
+  int both = change->old_text != NULL && change->new_text != NULL && change->kind != HF_CHANGE_SAME;
+  size_t least = both ? 2 * VALUE_LEAST : VALUE_LEAST;
+  size_t taken = least + (both ? ARROW_COLUMNS : 0) + 2;
+  size_t for_delta = !all ? p->columns : room > taken ? room - taken : 0;
+  v->delta = delta_of(p, change, for_delta, &delta_columns);
   if (v->delta == NULL)
     return -1;
-  int both = change->old_text != NULL && change->new_text != NULL && change->kind != HF_CHANGE_SAME;
   size_t beside = (both ? ARROW_COLUMNS : 0) + (delta_columns > 0 ? delta_columns + 2 : 0);
-  size_t least = both ? 2 * VALUE_LEAST : VALUE_LEAST;
   size_t left = room > beside + least ? room - beside : least;
   if (!both) {
     const char *text = change->old_text != NULL ? change->old_text : change->new_text;
@@ -282,7 +291,7 @@ static int place_values(const page *p, const hf_change *change, size_t pointer_c
   for (size_t i = 0; i < 2; i++) {
     size_t used = POINTER_AT + tries[i] + 2;
     size_t room = p->columns > used ? p->columns - used : 0;
-    if (fit_values(p, change, room, v) != 0)
+    if (fit_values(p, change, room, 0, v) != 0)
       return -1;
     *ret_blanks = tries[i] - pointer_columns + 2;
     if (v->columns <= room && is_uncut(v))
@@ -290,7 +299,7 @@ static int place_values(const page *p, const hf_change *change, size_t pointer_c
     free_values(v);
   }
   *ret_blanks = 0;
-  return fit_values(p, change, p->columns - POINTER_AT, v);
+  return fit_values(p, change, p->columns - POINTER_AT, 1, v);
 }
 
 static int print_change(const page *p, const hf_change *change) {
@@ -340,17 +349,16 @@ static int measure(page *p, hf_diff_result *result, hf_error *reterr) {
 }
 
 static void print_hidden(const page *p, const hf_diff_summary *summary) {
-  const char *between = "";
+  char left_out[COUNT_BYTES] = "", close[COUNT_BYTES] = "";
   if (p->cli->args.all || summary->left_out + summary->close == 0)
     return;
-  hf_cli_out_text(p->cli, "Not shown: ");
-  if (summary->left_out > 0) {
-    hf_cli_out_format(p->cli, "%" PRIu64 " left out", summary->left_out);
-    between = ", ";
-  }
+  if (summary->left_out > 0)
+    (void)snprintf(left_out, sizeof left_out, "%" PRIu64 " left out", summary->left_out);
   if (summary->close > 0)
-    hf_cli_out_format(p->cli, "%s%" PRIu64 " within the tolerance", between, summary->close);
-  hf_cli_out_text(p->cli, " (--all shows them)\n");
+    (void)snprintf(close, sizeof close, "%" PRIu64 " within the tolerance", summary->close);
+  const char *between = left_out[0] != '\0' && close[0] != '\0' ? ", " : "";
+  hf_cli_out_wrapped_format(p->cli, NEXT_LINE, "Not shown: %s%s%s (--all shows them)", left_out,
+                            between, close);
 }
 
 static void print_end(const page *p, const hf_diff_summary *summary) {
@@ -362,17 +370,16 @@ static void print_end(const page *p, const hf_diff_summary *summary) {
   if (summary->changes == 0) {
     hf_cli_out_text(cli, "\nNothing differs that counts.\n");
   } else {
-    hf_cli_out_format(cli, "\n%" PRIu64 " change%s:", summary->changes,
-                      summary->changes == 1 ? "" : "s");
-    const char *between = " ";
-    for (int i = HF_SEVERITIES; i-- > 0;) {
-      if (summary->by_severity[i] == 0)
-        continue;
-      hf_cli_out_format(cli, "%s%" PRIu64 " %s", between, summary->by_severity[i],
-                        hf_severity_name((hf_severity)i));
-      between = ", ";
-    }
+    char counts[HF_SEVERITIES * COUNT_BYTES] = "";
+    size_t used = 0;
+    for (int i = HF_SEVERITIES; i-- > 0;)
+      if (summary->by_severity[i] > 0)
+        used += (size_t)snprintf(counts + used, sizeof counts - used, "%s%" PRIu64 " %s",
+                                 used > 0 ? ", " : "", summary->by_severity[i],
+                                 hf_severity_name((hf_severity)i));
     hf_cli_out_text(cli, "\n");
+    hf_cli_out_wrapped_format(cli, NEXT_LINE, "%" PRIu64 " change%s: %s", summary->changes,
+                              summary->changes == 1 ? "" : "s", counts);
   }
   print_hidden(p, summary);
 }

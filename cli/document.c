@@ -59,3 +59,21 @@ int hf_cli_print_record(hf_cli *cli, const hf_record *record) {
   hf_cli_out_text(cli, "\n");
   return HF_CLI_DONE;
 }
+
+int hf_cli_prev_find(hf_cli *cli, const hf_prev_query *query, hf_record **ret_record,
+                     hf_error *reterr) {
+  hf_unread unread = {0, 0};
+  int got = hf_prev_find(cli->store, query, ret_record, &unread, reterr);
+  if (got >= 0 && unread.count == 1)
+    hf_cli_warning(cli, cli->store_path,
+                   "seq %" PRIu64 " cannot be read and was passed over: it may have been the "
+                   "previous one; run holdfast verify",
+                   unread.last_seq);
+  else if (got >= 0 && unread.count > 1)
+    hf_cli_warning(cli, cli->store_path,
+                   "%" PRIu64
+                   " records cannot be read and were passed over, the last one seq %" PRIu64
+                   ": one of them may have been the previous one; run holdfast verify",
+                   unread.count, unread.last_seq);
+  return got;
+}

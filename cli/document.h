@@ -11,4 +11,9 @@ int hf_cli_print_record(hf_cli *cli, const hf_record *record);
 /* --meta and --pointer exclude each other. */
 int hf_cli_check_print(const hf_cli *cli);
 
+/* hf_prev_find. What was passed over because it cannot be read is told, as a warning. Answers what
+ * it answers. */
+int hf_cli_prev_find(hf_cli *cli, const hf_prev_query *query, hf_record **ret_record,
+                     hf_error *reterr);
+
 #endif

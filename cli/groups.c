@@ -29,9 +29,11 @@ static const hf_cli_option groups_options[] = {
 };
 
 static const hf_cli_column table_columns[] = {
-    {"group", 0, 6, 0}, {"stage", 0, 8, 0},      {"dims", 0, 8, 0},
-    {"count", 1, 0, 0}, {"runs", 1, 0, 0},       {"first", 1, 0, 0},
-    {"last", 1, 0, 0},  {"last_time", 0, 10, 0}, {"baseline", 1, 0, 0},
+    {"group", 0, 8, HF_CLI_CUT_GROUP},  {"stage", 0, 8, HF_CLI_CUT_END},
+    {"dims", 0, 8, HF_CLI_CUT_END},     {"count", 1, 0, HF_CLI_CUT_END},
+    {"runs", 1, 0, HF_CLI_CUT_END},     {"first", 1, 0, HF_CLI_CUT_END},
+    {"last", 1, 0, HF_CLI_CUT_END},     {"last_time", 0, 11, HF_CLI_CUT_TIME},
+    {"baseline", 1, 0, HF_CLI_CUT_END},
 };
 
 /* Walks to the end, which *ret_whole tells of. Answers an exit status. */

@@ -12,6 +12,37 @@ static const hf_cli_option history_options[] = {
     HF_CLI_OPT_CHOICE("format", format, "table|jsonl|csv", "table is the default"),
 };
 
+/* Has the key any revision, or what may be one? 1, 0, or negative. */
+static int is_there(hf_cli *cli, const hf_key *key, hf_error *reterr) {
+  hf_cursor *cursor = NULL;
+  hf_record *record = NULL;
+  int got = hf_history(cli->store, key, &cursor, reterr);
+  if (got == HF_OK)
+    got = hf_cursor_next(cursor, &record, reterr);
+  hf_record_free(&record);
+  hf_cursor_close(&cursor);
+  return got == HF_EDAMAGED ? 1 : got; /* the list tells */
+}
+
+/* Where there is none nothing is printed, not even a heading. */
+static int print(hf_cli *cli, const hf_key *key, hf_cli_layout *layout) {
+  hf_error err = HF_ERROR_INIT;
+  hf_cursor *cursor = NULL;
+  int there = is_there(cli, key, &err);
+  if (there < 0)
+    return hf_cli_library_error(cli, NULL, &err);
+  if (there == 0) {
+    hf_cli_error(cli, cli->store_path, "there is no snapshot of run \"%s\", stage \"%s\"%s",
+                 key->run_id, key->stage, key->dims_count > 0 ? " with these dims" : "");
+    return HF_CLI_NOT_FOUND;
+  }
+  if (hf_history(cli->store, key, &cursor, &err) != HF_OK)
+    return hf_cli_library_error(cli, NULL, &err);
+  int status = hf_cli_print_records(cli, cursor, layout);
+  hf_cursor_close(&cursor);
+  return status;
+}
+
 static int run_history(hf_cli *cli) {
   hf_key key = {0};
   int status = hf_cli_check_format(cli);
@@ -21,22 +52,12 @@ static int run_history(hf_cli *cli) {
     status = hf_cli_need_store(cli);
   if (status != HF_CLI_DONE)
     return status;
-  hf_error err = HF_ERROR_INIT;
-  hf_cursor *cursor = NULL;
-  if (hf_history(cli->store, &key, &cursor, &err) != HF_OK)
-    return hf_cli_library_error(cli, NULL, &err);
-  uint64_t count = 0;
   hf_cli_layout layout;
   status = hf_cli_layout_begin(cli, 0, 1, &layout);
   if (status == HF_CLI_DONE)
-    status = hf_cli_print_records(cli, cursor, &layout, &count);
+    status = print(cli, &key, &layout);
   hf_cli_layout_end(&layout);
-  hf_cursor_close(&cursor);
-  if (status != HF_CLI_DONE || count > 0)
-    return status;
-  hf_cli_error(cli, cli->store_path, "there is no snapshot of run \"%s\", stage \"%s\"%s",
-               key.run_id, key.stage, key.dims_count > 0 ? " with these dims" : "");
-  return HF_CLI_NOT_FOUND;
+  return status;
 }
 
 const hf_cli_command hf_cli_command_history = {

@@ -33,7 +33,7 @@ static int print(hf_cli *cli, hf_cli_layout *layout, hf_list_options *options) {
   hf_cli_layout_choose(layout, options);
   if (!hf_cli_asks_for_nothing(cli) && hf_list(cli->store, options, &cursor, &err) != HF_OK)
     return hf_cli_list_error(cli, &err);
-  int status = hf_cli_print_records(cli, cursor, layout, NULL);
+  int status = hf_cli_print_records(cli, cursor, layout);
   hf_cursor_close(&cursor);
   return status;
 }
@@ -79,7 +79,10 @@ const hf_cli_command hf_cli_command_list = {
         "stderr, the list goes on, and the exit status is 1.\n"
         "\n"
         "The table shows the beginning of long groups, and control characters as escapes; on a "
-        "terminal it fits the width. jsonl (or --json) and csv (RFC 4180) show everything as it "
+        "terminal it fits the width: of times that do not fit the minute is shown, without an "
+        "offset "
+        "where it is UTC, and below 120 columns one column, time, stands for ts and at. jsonl (or "
+        "--json) and csv (RFC 4180) show everything as it "
         "is: seq, op, id, run_id, stage, dims, group, ts, at, host, pid, sha256, size, current; "
         "jsonl also legacy_seq and legacy_clock, for imported snapshots; retired, the seq of the "
         "record that hides it; and dropped, that of the one by which gc dropped its document. "

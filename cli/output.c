@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "errors.h"
+#include "table.h"
 #include "text.h"
 
 static void remember(hf_cli *cli) {
@@ -52,6 +53,56 @@ void hf_cli_out_visible(hf_cli *cli, const char *text) {
     hf_cli_out_text(cli, visible);
   else
     hf_cli_out_no_memory(cli);
+  free(visible);
+}
+
+static size_t word_columns(const char *word, size_t bytes) {
+  size_t columns = 0;
+  for (size_t at = 0; at < bytes;) {
+    uint32_t point = 0;
+    size_t length = hf_cli_utf8(word + at, bytes - at, &point);
+    int width = length == 0 ? 1 : hf_cli_char_columns(point);
+    columns += width > 0 ? (size_t)width : 0;
+    at += length == 0 ? 1 : length;
+  }
+  return columns;
+}
+
+void hf_cli_out_wrapped(hf_cli *cli, const char *text, size_t indent) {
+  size_t wide = hf_cli_terminal_columns();
+  size_t column = 0;
+  while (wide > 0 && *text != '\0') {
+    size_t blanks = strspn(text, " ");
+    size_t bytes = strcspn(text + blanks, " ");
+    size_t columns = word_columns(text + blanks, bytes);
+    if (column > indent && column + blanks + columns > wide) {
+      hf_cli_out_format(cli, "\n%*s", (int)indent, "");
+      column = indent;
+    } else {
+      hf_cli_out(cli, text, blanks);
+      column += blanks;
+    }
+    hf_cli_out(cli, text + blanks, bytes);
+    column += columns;
+    text += blanks + bytes;
+  }
+  hf_cli_out_text(cli, text);
+  hf_cli_out_text(cli, "\n");
+}
+
+void hf_cli_out_wrapped_format(hf_cli *cli, size_t indent, const char *format, ...) {
+  char *text = NULL;
+  va_list args;
+  va_start(args, format);
+  int made = vasprintf(&text, format, args);
+  va_end(args);
+  char *visible = made >= 0 ? hf_cli_visible(text, (size_t)made, NULL) : NULL;
+  if (visible != NULL)
+    hf_cli_out_wrapped(cli, visible, indent);
+  else
+    hf_cli_out_no_memory(cli);
+  if (made >= 0)
+    free(text);
   free(visible);
 }
 

@@ -18,6 +18,14 @@ void hf_cli_out_no_memory(hf_cli *cli);
 /* The text, with control characters made visible. */
 void hf_cli_out_visible(hf_cli *cli, const char *text);
 
+/* The visible text and a newline. Where stdout is a terminal that is too narrow, lines end between
+ * words, and those that follow are set in by `indent`; a word that is wider stays whole. */
+void hf_cli_out_wrapped(hf_cli *cli, const char *text, size_t indent);
+
+/* The same of what is made as by printf. */
+void hf_cli_out_wrapped_format(hf_cli *cli, size_t indent, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Flushes and closes stdout. Answers `status`, or, where that is HF_CLI_DONE and the results could
  * not be written, HF_CLI_FAILED after an error on stderr. */
 int hf_cli_out_finish(hf_cli *cli, int status);

@@ -30,8 +30,8 @@ static int run_prev(hf_cli *cli) {
     return status;
   hf_error err = HF_ERROR_INIT;
   hf_record *record = NULL;
-  int found = use_seq ? hf_prev_seq(cli->store, args->seq.value, &record, &err)
-                      : hf_prev(cli->store, &key, args->group, &record, &err);
+  hf_prev_query query = {use_seq ? NULL : &key, args->group, args->seq.value};
+  int found = hf_cli_prev_find(cli, &query, &record, &err);
   if (found < 0)
     return hf_cli_library_error(cli, NULL, &err);
   if (found == 0) {
@@ -51,7 +51,8 @@ const hf_cli_command hf_cli_command_prev = {
     .details =
         "Prints the document of the previous comparable snapshot: of those with the same group, "
         "stage and dims and another run_id, the one with the highest lower seq. Older revisions "
-        "count. Exit status 3 where there is none; a snapshot without a group has none.",
+        "count. Exit status 3 where there is none; a snapshot without a group has none. A record "
+        "that cannot be read is passed over, and a warning says so: it may have been the one.",
     .examples = "holdfast prev --seq 7 --meta\n"
                 "holdfast prev --run-id nightly-3 --stage final --pointer /metrics/loss",
     .options = prev_options,

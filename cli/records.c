@@ -10,6 +10,8 @@
 #include "sort.h"
 #include "table.h"
 
+enum { BOTH_TIMES_FROM = 120 }; /* columns of the terminal */
+
 int hf_cli_check_format(const hf_cli *cli) {
   const char *format = cli->args.format;
   if (cli->args.json && format != NULL && strcmp(format, "jsonl") != 0)
@@ -24,8 +26,9 @@ hf_cli_cells hf_cli_chosen_format(const hf_cli *cli) {
   return format != NULL && strcmp(format, "csv") == 0 ? HF_CLI_CELLS_CSV : HF_CLI_CELLS_TABLE;
 }
 
-/* The columns where none are named. */
+/* The columns where none are named. On a terminal that is not wide one time is enough. */
 static const char *usual_columns(hf_cli_cells how, int with_op, int with_current) {
+  size_t wide = hf_cli_terminal_columns();
   switch (how) {
   case HF_CLI_CELLS_JSONL:
     return "seq,op,id,run_id,stage,dims,group,ts,at,host,pid,sha256,size,current,legacy_seq,"
@@ -34,6 +37,13 @@ static const char *usual_columns(hf_cli_cells how, int with_op, int with_current
     return "seq,op,id,run_id,stage,dims,group,ts,at,host,pid,sha256,size,current";
   case HF_CLI_CELLS_TABLE:
     break;
+  }
+  if (wide > 0 && wide < BOTH_TIMES_FROM) {
+    if (with_op)
+      return with_current ? "seq,op,run_id,stage,dims,group,time,current"
+                          : "seq,op,run_id,stage,dims,group,time";
+    return with_current ? "seq,run_id,stage,dims,group,time,current"
+                        : "seq,run_id,stage,dims,group,time";
   }
   if (with_op)
     return with_current ? "seq,op,run_id,stage,dims,group,ts,at,current"
@@ -94,10 +104,9 @@ static void print_sorted(hf_cli *cli, hf_cli_layout *layout, hf_cli_table *table
     hf_cli_columns_print(cli, &layout->columns, layout->how, table, cells);
 }
 
-/* To the end of the walk, which *ret_whole tells of. Damaged records are told; *ret_count: how many
- * came by. */
+/* To the end of the walk, which *ret_whole tells of. Damaged records are told. */
 static int walk(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout, hf_cli_table *table,
-                int *ret_whole, uint64_t *ret_count) {
+                int *ret_whole) {
   int status = HF_CLI_DONE;
   while (cursor != NULL && cli->out_errno == 0) {
     hf_record *record = NULL;
@@ -119,15 +128,12 @@ static int walk(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout, hf_cli_ta
     } else {
       return hf_cli_library_error(cli, NULL, &err);
     }
-    ++*ret_count;
   }
   return status;
 }
 
-int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout,
-                         uint64_t *ret_count) {
+int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout) {
   hf_cli_table *table = NULL;
-  uint64_t count = 0;
   int status = HF_CLI_DONE;
   if (layout->how == HF_CLI_CELLS_TABLE)
     status = hf_cli_table_begin(cli, layout->columns.shown, layout->columns.count, &table);
@@ -136,12 +142,10 @@ int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout,
   if (layout->how == HF_CLI_CELLS_CSV)
     hf_cli_columns_heading(cli, &layout->columns);
   int is_whole = cursor == NULL;
-  status = walk(cli, cursor, layout, table, &is_whole, &count);
+  status = walk(cli, cursor, layout, table, &is_whole);
   if (layout->sort != NULL && is_whole) /* a part of them would be another answer */
     print_sorted(cli, layout, table);
   hf_cli_table_end(&table);
-  if (ret_count != NULL)
-    *ret_count = count;
   return status;
 }
 
@@ -158,8 +162,8 @@ static size_t stream_width(const char *column) {
   static const struct {
     const char *column;
     size_t width;
-  } usual[] = {{"seq", 6},    {"op", 4},  {"run_id", 16}, {"stage", 10},  {"dims", 6},
-               {"group", 12}, {"ts", 27}, {"at", 27},     {"current", 7}, {"host", 12}};
+  } usual[] = {{"seq", 6}, {"op", 4},  {"run_id", 16}, {"stage", 10},  {"dims", 6}, {"group", 12},
+               {"ts", 27}, {"at", 27}, {"time", 27},   {"current", 7}, {"host", 12}};
   for (size_t i = 0; i < HF_CLI_COUNT(usual); i++)
     if (strcmp(usual[i].column, column) == 0)
       return usual[i].width;

@@ -23,9 +23,8 @@ void hf_cli_layout_end(hf_cli_layout *layout);
 void hf_cli_layout_choose(const hf_cli_layout *layout, hf_list_options *options);
 
 /* Walks to the end (cursor NULL: there is nothing) and prints. A damaged record is a warning, and
- * HF_CLI_FAILED at the end. *ret_count (may be NULL): those that came by, or were found damaged. */
-int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout,
-                         uint64_t *ret_count);
+ * HF_CLI_FAILED at the end. */
+int hf_cli_print_records(hf_cli *cli, hf_cursor *cursor, hf_cli_layout *layout);
 
 /* Records that come one by one: each is printed and flushed at once. */
 typedef struct hf_cli_record_stream hf_cli_record_stream;

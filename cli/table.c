@@ -11,8 +11,10 @@
 
 enum {
   GAP_COLUMNS = 2,
-  TERMINAL_COLUMNS = 80, /* of one that does not tell */
-  SHRINKS_AT_MOST_TO = 4 /* where even shrunk columns are too many */
+  TERMINAL_COLUMNS = 80,  /* of one that does not tell */
+  SHRINKS_AT_MOST_TO = 4, /* where even shrunk columns are too many */
+  DAY_COLUMNS = 5,        /* a time then: 01-05 */
+  MINUTE_COLUMNS = 16     /* 2026-01-05 09:00 */
 };
 
 int hf_cli_table_begin(hf_cli *cli, const hf_cli_column *columns, size_t columns_count,
@@ -45,30 +47,73 @@ size_t hf_cli_terminal_columns(void) {
   return size.ws_col;
 }
 
-/* The widest of those that may shrink gives one column. 0: none may. */
-static int shrink(hf_cli_table *table, int beyond) {
+/* Which columns give, one step after the other. */
+typedef enum { STEP_MINUTES, STEP_GROUPS, STEP_WIDEST, STEP_YEARS, STEP_ALL, STEPS } shrink_step;
+
+/* How wide the column may be made in this step, at the least. */
+static size_t least_width(const hf_cli_table *table, size_t column, shrink_step step) {
+  const hf_cli_column *it = &table->columns[column];
+  size_t width = table->widths[column];
+  int is_time = it->cut == HF_CLI_CUT_TIME;
+  if (it->shrinks_to == 0)
+    return width;
+  switch (step) {
+  case STEP_MINUTES:
+    return is_time ? table->minutes[column] : width;
+  case STEP_GROUPS:
+    return it->cut == HF_CLI_CUT_GROUP ? it->shrinks_to : width;
+  case STEP_WIDEST:
+    return is_time ? width : it->shrinks_to;
+  case STEP_YEARS:
+    return is_time ? it->shrinks_to : width;
+  case STEP_ALL:
+  case STEPS:
+    break;
+  }
+  return is_time ? DAY_COLUMNS : SHRINKS_AT_MOST_TO;
+}
+
+/* The widest of those that may shrink gives one column; a time all that the step takes, for what
+ * lies between says no more. 0: none may. */
+static size_t shrink(hf_cli_table *table, shrink_step step) {
   size_t widest = SIZE_MAX;
-  for (size_t i = 0; i < table->columns_count; i++) {
-    size_t least = table->columns[i].shrinks_to;
-    if (beyond && least > SHRINKS_AT_MOST_TO)
-      least = SHRINKS_AT_MOST_TO;
-    if (least > 0 && table->widths[i] > least &&
+  for (size_t i = 0; i < table->columns_count; i++)
+    if (table->widths[i] > least_width(table, i, step) &&
         (widest == SIZE_MAX || table->widths[i] > table->widths[widest]))
       widest = i;
-  }
   if (widest == SIZE_MAX)
     return 0;
-  table->widths[widest]--;
-  return 1;
+  size_t width = table->widths[widest];
+  table->widths[widest] =
+      table->columns[widest].cut == HF_CLI_CUT_TIME ? least_width(table, widest, step) : width - 1;
+  return width - table->widths[widest];
+}
+
+/* How wide the column of times is to the minute, by the rows that are there. */
+static size_t minute_width(const hf_cli_table *table, size_t column) {
+  size_t width = MINUTE_COLUMNS;
+  for (size_t row = 0; row < table->rows; row++) {
+    const char *text = table->cells[row][column];
+    size_t columns = text != NULL ? hf_cli_minute_columns(text) : 0;
+    if (columns > width)
+      width = columns;
+  }
+  return width;
 }
 
 static void fit_to_terminal(hf_cli_table *table) {
   size_t wide = hf_cli_terminal_columns();
   size_t total = 0;
-  for (size_t i = 0; i < table->columns_count; i++)
+  for (size_t i = 0; i < table->columns_count; i++) {
     total += table->widths[i] + (i > 0 ? GAP_COLUMNS : 0);
-  while (wide > 0 && total > wide && (shrink(table, 0) || shrink(table, 1)))
-    total--;
+    table->minutes[i] = minute_width(table, i);
+  }
+  table->too_wide = wide > 0 && total > wide;
+  for (int step = STEP_MINUTES; step < STEPS && table->too_wide; step++) {
+    size_t gave = 1;
+    for (; gave > 0 && (total > wide || step == STEP_MINUTES); total -= gave)
+      gave = shrink(table, (shrink_step)step);
+  }
 }
 
 static int is_number(const char *text) {
@@ -133,7 +178,11 @@ static void print_headings(hf_cli_table *table) {
 static size_t cut_cell(const hf_cli_table *table, size_t column, char **text) {
   size_t width = table->widths[column];
   size_t columns = 0;
-  char *cut = table->columns[column].in_middle
+  if (table->columns[column].cut == HF_CLI_CUT_TIME) { /* those that would fit, too: all alike */
+    size_t minute = hf_cli_minute_columns(*text);
+    return hf_cli_cut_time(*text, minute > 0 && minute < width ? minute : width);
+  }
+  char *cut = table->columns[column].cut == HF_CLI_CUT_MIDDLE
                   ? hf_cli_visible_middle(*text, strlen(*text), width, &columns)
                   : NULL;
   if (cut == NULL)
@@ -156,8 +205,9 @@ static void print_rows(hf_cli_table *table) {
     for (size_t i = 0; i < table->columns_count; i++) {
       char *text = table->cells[row][i];
       size_t columns = table->cell_columns[row][i];
-      if (text != NULL && to_terminal && columns > table->widths[i] &&
-          table->columns[i].shrinks_to > 0)
+      if (text != NULL && to_terminal && table->columns[i].shrinks_to > 0 &&
+          (columns > table->widths[i] ||
+           (table->too_wide && table->columns[i].cut == HF_CLI_CUT_TIME)))
         columns = cut_cell(table, i, &text);
       put_cell(table, i, text != NULL ? text : "", columns, &owed);
       free(text);

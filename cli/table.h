@@ -10,11 +10,20 @@ enum {
   HF_CLI_RIGHT_IF_NUMBERS = 2
 };
 
+/* Where cells are cut that do not fit, and who gives first: times their seconds, then groups, then
+ * whoever is the widest, then times their year. */
+typedef enum hf_cli_cut {
+  HF_CLI_CUT_END,
+  HF_CLI_CUT_MIDDLE, /* names often differ in both ends */
+  HF_CLI_CUT_GROUP,  /* at the end: most are digests, of which the beginning says enough */
+  HF_CLI_CUT_TIME    /* hf_cli_cut_time */
+} hf_cli_cut;
+
 typedef struct hf_cli_column {
   const char *heading;
   int right;         /* numbers; or HF_CLI_RIGHT_IF_NUMBERS: where the first rows have only such */
   size_t shrinks_to; /* on a terminal that is too narrow; 0: it does not shrink */
-  int in_middle;     /* cut there, else at the end: names often differ in both ends */
+  hf_cli_cut cut;
 } hf_cli_column;
 
 /* A table that is being printed. Control characters in cells are made visible, wide characters
@@ -29,6 +38,8 @@ typedef struct hf_cli_table {
   size_t rows;
   size_t in_row;
   size_t widths[HF_CLI_TABLE_COLUMNS_MAX];
+  size_t minutes[HF_CLI_TABLE_COLUMNS_MAX]; /* as wide as times are to the minute */
+  int too_wide;                             /* to the minute they are shown, then */
   int right[HF_CLI_TABLE_COLUMNS_MAX];
   int begun; /* the heading stands */
 } hf_cli_table;

@@ -155,6 +155,45 @@ size_t hf_cli_cut_columns(char *text, size_t columns) {
   return used;
 }
 
+/* ---- timestamps ---- */
+
+enum { YEAR_BYTES = 5, DATE_BYTES = 10, MINUTE_BYTES = 16 };
+
+static int is_time(const char *text) {
+  static const char form[] = "0000-00-00?00:00";
+  for (size_t i = 0; i < MINUTE_BYTES; i++) {
+    int is_digit = text[i] >= '0' && text[i] <= '9';
+    if (form[i] == '0' ? !is_digit : form[i] != '?' && form[i] != text[i])
+      return 0; /* the end, too */
+  }
+  return strchr("Tt ", text[DATE_BYTES]) != NULL && text[DATE_BYTES] != '\0';
+}
+
+/* "+01:00"; "" of what is UTC, or taken as UTC. */
+static const char *offset_of(const char *text) {
+  const char *offset = strpbrk(text + MINUTE_BYTES, "+-");
+  return offset == NULL || strspn(offset, "+-0:") == strlen(offset) ? "" : offset;
+}
+
+size_t hf_cli_minute_columns(const char *text) {
+  return is_time(text) ? MINUTE_BYTES + strlen(offset_of(text)) : 0;
+}
+
+size_t hf_cli_cut_time(char *text, size_t columns) {
+  size_t minute = hf_cli_minute_columns(text);
+  if (minute == 0 || strlen(text) <= columns || columns < DATE_BYTES - YEAR_BYTES)
+    return hf_cli_cut_columns(text, columns);
+  size_t from = minute <= columns || minute - YEAR_BYTES > columns ? 0 : YEAR_BYTES;
+  size_t until = minute - YEAR_BYTES <= columns ? MINUTE_BYTES : DATE_BYTES;
+  if (until == DATE_BYTES && columns < DATE_BYTES)
+    from = YEAR_BYTES;
+  const char *offset = until == MINUTE_BYTES ? offset_of(text) : "";
+  text[DATE_BYTES] = ' ';
+  memmove(text + until, offset, strlen(offset) + 1);
+  memmove(text, text + from, strlen(text + from) + 1);
+  return strlen(text);
+}
+
 size_t hf_cli_cut_front(char *text, size_t columns) {
   size_t bytes = strlen(text);
   size_t used = 0;

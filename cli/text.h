@@ -29,6 +29,15 @@ size_t hf_cli_cut_columns(char *text, size_t columns);
 /* The same with the end kept, and the ellipsis before it. */
 size_t hf_cli_cut_front(char *text, size_t columns);
 
+/* How wide a timestamp is to the minute: "2026-01-05 09:00", with its offset where it has one that
+ * is not UTC. 0: the text is no timestamp. */
+size_t hf_cli_minute_columns(const char *text);
+
+/* Cuts a timestamp to at most `columns` columns so that what is left is a time still: to the
+ * minute, without the year ("01-05 09:00"), or the date alone; other texts as
+ * hf_cli_cut_columns does. Answers the columns it now takes. */
+size_t hf_cli_cut_time(char *text, size_t columns);
+
 /* The text made visible, at most `columns` (2 or more) wide: what is longer is cut in the middle,
  * with an ellipsis there. The caller frees it; NULL: out of memory. ret_columns may be NULL. */
 char *hf_cli_visible_middle(const char *text, size_t bytes, size_t columns, size_t *ret_columns);

@@ -18,8 +18,19 @@ static char take_char(const char **at) {
   return p[1] == '0' ? '~' : '/';
 }
 
+/* How many characters of a name the piece of a pattern from p to end takes, a '*' none. */
+static size_t bytes_of_name(const char *p, const char *end) {
+  size_t bytes = 0;
+  while (p < end) {
+    (void)take_char(&p);
+    bytes++;
+  }
+  return bytes;
+}
+
 /* Does the piece of a pattern from p to end stand for this name? Where a '*' has taken too few
- * characters it takes one more; only the last one need be tried again. */
+ * characters it takes one more; only the last one that was met need be tried again, and not where
+ * no other one follows: then it leaves just what stands behind it. */
 static int matches_name(const char *p, const char *end, const hf_name *name) {
   const char *behind_star = NULL;
   size_t at = 0, star_at = 0;
@@ -27,6 +38,13 @@ static int matches_name(const char *p, const char *end, const hf_name *name) {
     if (p < end && *p == '*') {
       behind_star = ++p;
       star_at = at;
+      if (memchr(p, '*', (size_t)(end - p)) == NULL) {
+        size_t left = bytes_of_name(p, end);
+        if (name->bytes - at < left)
+          return 0;
+        at = name->bytes - left;
+        star_at = name->bytes;
+      }
       continue;
     }
     if (p == end && at == name->bytes)
@@ -50,9 +68,28 @@ static const char *piece_end(const char *p) {
   return p + strcspn(p, "/");
 }
 
+/* Do the last names fit what stands behind the last "**"? They seldom do, and the first that is
+ * looked at is the last name, so that long paths cost nothing. */
+static int matches_end(const char *pattern, const hf_name *names, size_t count) {
+  const char *end = pattern + strlen(pattern);
+  while (count > 0) {
+    const char *p = end;
+    while (p > pattern && p[-1] != '/')
+      p--;
+    if (p == pattern || (end - p == 2 && p[0] == '*' && p[1] == '*'))
+      return 1;
+    if (!matches_name(p, end, &names[--count]))
+      return 0;
+    end = p - 1;
+  }
+  return 1; /* too short, perhaps */
+}
+
 int hf_pattern_matches(const char *pattern, const hf_name *names, size_t count) {
   if (pattern[0] != '/' && pattern[0] != '\0')
     return count > 0 && matches_name(pattern, pattern + strlen(pattern), &names[count - 1]);
+  if (!matches_end(pattern, names, count))
+    return 0;
   const char *p = pattern, *behind_stars = NULL;
   size_t at = 0, stars_at = 0;
   for (;;) { /* p is at a '/' or at the end; as in matches_name, name by name */

@@ -106,7 +106,7 @@ int hf_judge_current(hf_store *store, const hf_line *key, uint64_t key_hash, uin
       if (got < 0)
         return got;
       *ret_seq = seq;
-      if (got == 0)
+      if (got == 0 || HF_PLANTED(JUDGE_BY_RETIRED))
         return 1;
     }
   }

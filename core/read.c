@@ -309,6 +309,24 @@ static int peer_below(hf_store *store, uint64_t peer_hash, uint64_t *seq, hf_row
   return status == HF_OK ? got : status;
 }
 
+/* Those between `above` and `below` that cannot be read. No index is made of a tile that holds one,
+ * so they are among the rows in memory; a store without any is asked nothing. */
+static hf_unread unread_between(hf_store *store, uint64_t above, uint64_t below) {
+  hf_unread unread = {0, 0};
+  (void)pthread_mutex_lock(&store->view_mutex);
+  const hf_view *view = &store->view;
+  if (view->damaged_count > 0 && !HF_PLANTED(PREV_UNTOLD)) {
+    uint64_t seq = above > view->base ? above + 1 : view->base + 1;
+    for (; seq < below && seq <= view->head; seq++)
+      if ((hf_view_row_in_memory(view, seq)->flags & HF_ROW_DAMAGED) != 0) {
+        unread.count++;
+        unread.last_seq = seq;
+      }
+  }
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return unread;
+}
+
 static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_record **ret_record,
                          hf_error *reterr) {
   hf_autobuf text = {0};
@@ -332,7 +350,7 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
       return status;
     if (!is_peer(&line, of) && !HF_PLANTED(PREV_HIT_UNCHECKED))
       continue;
-    got = hf_retired(store, seq, head, 0, &by, reterr);
+    got = HF_PLANTED(PREV_RETIRED) ? 0 : hf_retired(store, seq, head, 0, &by, reterr);
     if (got == 1)
       continue;
     if (got == 0)
@@ -342,8 +360,17 @@ static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_reco
   }
 }
 
+/* The same, and what was passed over. */
+static int find_and_tell(hf_store *store, const peer *of, uint64_t head, hf_record **ret_record,
+                         hf_unread *ret_unread, hf_error *reterr) {
+  int got = find_previous(store, of, head, ret_record, reterr);
+  if (got >= 0 && ret_unread != NULL)
+    *ret_unread = unread_between(store, got == 1 ? (*ret_record)->seq : 0, of->below);
+  return got;
+}
+
 static int previous_of(hf_store *store, const found *one, uint64_t head, const hf_buf *group,
-                       hf_record **ret_record, hf_error *reterr) {
+                       hf_record **ret_record, hf_unread *ret_unread, hf_error *reterr) {
   const hf_line *line = &one->line;
   if (line->op != HF_OP_SAVE)
     return hf_err(reterr, HF_ENOTFOUND, store->path,
@@ -354,10 +381,12 @@ static int previous_of(hf_store *store, const found *one, uint64_t head, const h
     of.group = hf_piece_of(group);
     of.below = head + 1;
   }
-  return of.group.text == NULL ? 0 : find_previous(store, &of, head, ret_record, reterr);
+  return of.group.text == NULL ? 0
+                               : find_and_tell(store, &of, head, ret_record, ret_unread, reterr);
 }
 
-int hf_prev_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *reterr) {
+static int previous_of_seq(hf_store *store, uint64_t seq, hf_record **ret_record,
+                           hf_unread *ret_unread, hf_error *reterr) {
   uint64_t head = 0;
   autofound one = {.seq = seq};
   int status = hf_read_begin(store, &head, reterr);
@@ -367,11 +396,12 @@ int hf_prev_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error 
     return hf_err(reterr, HF_ENOTFOUND, store->path, "there is no seq %llu; the head is %llu",
                   (unsigned long long)seq, (unsigned long long)head);
   status = read_asked(store, seq, &one.row, &one.text, &one.line, reterr);
-  return status == HF_OK ? previous_of(store, &one, head, NULL, ret_record, reterr) : status;
+  return status == HF_OK ? previous_of(store, &one, head, NULL, ret_record, ret_unread, reterr)
+                         : status;
 }
 
-int hf_prev(hf_store *store, const hf_key *key, const char *group, hf_record **ret_record,
-            hf_error *reterr) {
+static int previous_of_key(hf_store *store, const hf_key *key, const char *group,
+                           hf_record **ret_record, hf_unread *ret_unread, hf_error *reterr) {
   uint64_t head = 0;
   autofound one = {0};
   hf_autokeytext text = {0};
@@ -386,12 +416,31 @@ int hf_prev(hf_store *store, const hf_key *key, const char *group, hf_record **r
   if (got < 0)
     return got;
   if (got == 1)
-    return previous_of(store, &one, head, group != NULL ? &text.group : NULL, ret_record, reterr);
+    return previous_of(store, &one, head, group != NULL ? &text.group : NULL, ret_record,
+                       ret_unread, reterr);
   if (group == NULL)
     return hf_err(
         reterr, HF_ENOTFOUND, store->path,
         "there is no such snapshot; save it first, or say --group to ask before it is saved");
   peer of = {hf_piece_of(&text.run), hf_piece_of(&text.stage), hf_piece_of(&text.dims),
              hf_piece_of(&text.group), head + 1};
-  return find_previous(store, &of, head, ret_record, reterr);
+  return find_and_tell(store, &of, head, ret_record, ret_unread, reterr);
+}
+
+int hf_prev_find(hf_store *store, const hf_prev_query *query, hf_record **ret_record,
+                 hf_unread *ret_unread, hf_error *reterr) {
+  if (ret_unread != NULL)
+    *ret_unread = (hf_unread){0, 0};
+  return query->key == NULL
+             ? previous_of_seq(store, query->seq, ret_record, ret_unread, reterr)
+             : previous_of_key(store, query->key, query->group, ret_record, ret_unread, reterr);
+}
+
+int hf_prev_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_error *reterr) {
+  return previous_of_seq(store, seq, ret_record, NULL, reterr);
+}
+
+int hf_prev(hf_store *store, const hf_key *key, const char *group, hf_record **ret_record,
+            hf_error *reterr) {
+  return previous_of_key(store, key, group, ret_record, NULL, reterr);
 }

@@ -8,6 +8,7 @@
 #include "commit.h"
 #include "err.h"
 #include "log.h"
+#include "plant.h"
 #include "read.h"
 
 #include "banned.h"
@@ -48,11 +49,11 @@ int hf_retired(hf_store *store, uint64_t seq, uint64_t at, int locked, uint64_t 
   hf_autobuf text = {0};
   hf_line line;
   *ret_by = 0;
-  uint64_t below = at < UINT64_MAX ? at + 1 : at;
+  uint64_t below = at < UINT64_MAX && !HF_PLANTED(RETIRE_NOT_AS_OF) ? at + 1 : UINT64_MAX;
   int got = hf_named_before(store, HF_OP_RETIRE, seq, below, locked, ret_by, &text, &line, reterr);
   if (got == 0)
     *ret_by = 0;
-  return got == 1 ? !line.undo : got;
+  return got == 1 ? !line.undo || HF_PLANTED(RETIRE_STAYS) : got;
 }
 
 /* ---- hf_retire ------------------------------------------------------------------------------- */

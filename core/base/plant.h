@@ -96,7 +96,12 @@
   X(GC_BEHIND_MY_BACK, "a document that is gone is judged by the log as it was read before")       \
   X(GC_TILE_NOT_DURABLE, "gc renames a tile's new bytes over it without fsync")                    \
   X(DEDUPE_BY_DROPPED, "a save is answered by a revision whose document gc has dropped")           \
-  X(TRUST_OFFSET, "a record is looked for where it stood before gc wrote its tile anew")
+  X(TRUST_OFFSET, "a record is looked for where it stood before gc wrote its tile anew")           \
+  X(RETIRE_STAYS, "what was retired once stays hidden, though a later record shows it again")      \
+  X(RETIRE_NOT_AS_OF, "a snapshot that is retired now is taken for retired at any time before")    \
+  X(PREV_RETIRED, "prev answers with a retired snapshot")                                          \
+  X(PREV_UNTOLD, "prev passes over what cannot be read without a word")                            \
+  X(JUDGE_BY_RETIRED, "a save is judged by a revision that is retired")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,

@@ -299,6 +299,28 @@ HF_API int hf_prev_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf
 HF_API int hf_prev(hf_store *store, const hf_key *key, const char *group, hf_record **ret_record,
                    hf_error *reterr);
 
+/* Whose previous snapshot is asked for: that of a key (with or without a group, as in hf_prev), or,
+ * with key NULL, of a seq. */
+typedef struct hf_prev_query {
+  const hf_key *key;
+  const char *group;
+  uint64_t seq;
+} hf_prev_query;
+
+/* Records that cannot be read, so that nobody can tell what they were. */
+typedef struct hf_unread {
+  uint64_t count;
+  uint64_t last_seq; /* the highest of them; 0: there is none */
+} hf_unread;
+
+/* The same as both, and which records were passed over because they cannot be read: those between
+ * the answer (0: from the first one on) and the snapshot. Each may have been the previous one;
+ * hf_verify tells what happened to it. *ret_unread is written with 1 and with 0, and may be NULL.
+ * (A damaged record that is known to be the previous one, by an index, is HF_EDAMAGED, here and
+ * above.) As all reading calls it may be made by several threads at once. */
+HF_API int hf_prev_find(hf_store *store, const hf_prev_query *query, hf_record **ret_record,
+                        hf_unread *ret_unread, hf_error *reterr);
+
 typedef struct hf_list_options {
   const char *run_id; /* NULL: any, as the following */
   const char *stage;

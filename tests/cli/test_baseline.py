@@ -56,7 +56,7 @@ class Establish(Baselines):
         self.assertEqual(result.json, {"created": False, "of": None, "runs": 3, "passed_over": 3, "missing": 2})
         self.assertEqual(self.head(), 11)  # nothing was written
         self.run_bad(NOT_FOUND, "baseline", "get", *RUNS, says="baseline establish")
-        self.run_bad(NOT_FOUND, "baseline", "history", *RUNS, says="no baseline yet")
+        self.run_bad(NOT_FOUND, "baseline", "history", *RUNS, says='no baseline yet of group "g", stage "final"')
 
     def test_the_best_becomes_it(self):
         self.save_some("0.5", "0.7", "0.70", "0.6", "7e-1")

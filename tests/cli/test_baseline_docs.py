@@ -8,10 +8,14 @@ import subprocess
 from support import DONE, HOLDFAST, TREE, Case, main
 
 
+def commands():
+    with open(os.path.join(TREE, "docs", "asking", "baseline.md"), encoding="utf-8") as page:
+        return re.findall(r"(?m)^    (.+)$", page.read())
+
+
 class Page(Case):
     def test_the_examples(self):
-        with open(os.path.join(TREE, "docs", "asking", "baseline.md"), encoding="utf-8") as page:
-            lines = re.findall(r"(?m)^    (.+)$", page.read())
+        lines = commands()
         self.assertEqual(len(lines), 13)
         os.mkdir(self.path("bin"))
         os.symlink(HOLDFAST, self.path("bin", "holdfast"))

@@ -353,26 +353,27 @@ def page():
         return file.read()
 
 
+def page_examples():
+    """(command, expected) of each block of lines that are set in by four blanks."""
+    text = page().split("# What changed: `holdfast diff`")[1]
+    text = re.split(r"(?m)^#+ (?!In scripts|How values|The rules)", text)[0]
+    for block in re.findall(r"(?m)(?:^    .*\n|^\n(?=    ))+", text):
+        lines = [line[4:] for line in block.strip("\n").split("\n")]
+        at = [i for i, line in enumerate(lines) if line.startswith("$ ")]
+        for i, begin in enumerate(at):
+            end = at[i + 1] if i + 1 < len(at) else len(lines)
+            yield lines[begin][2:], "\n".join(lines[begin + 1 : end]) + "\n"
+
+
 class Page(Base):
     """The page for users: its examples are run, its tables compared with the program."""
-
-    def examples(self):
-        """(command, expected) of each block of lines that are set in by four blanks."""
-        text = page().split("# What changed: `holdfast diff`")[1]
-        text = re.split(r"(?m)^#+ (?!In scripts|How values|The rules)", text)[0]
-        for block in re.findall(r"(?m)(?:^    .*\n|^\n(?=    ))+", text):
-            lines = [line[4:] for line in block.strip("\n").split("\n")]
-            at = [i for i, line in enumerate(lines) if line.startswith("$ ")]
-            for i, begin in enumerate(at):
-                end = at[i + 1] if i + 1 < len(at) else len(lines)
-                yield lines[begin][2:], "\n".join(lines[begin + 1 : end]) + "\n"
 
     def test_examples(self):
         os.mkdir(self.path("bin"))
         os.symlink(HOLDFAST, self.path("bin", "holdfast"))
         env = {**self.env, "PATH": self.path("bin") + ":" + self.env["PATH"], "HOLDFAST_STORE": self.store}
         ran = 0
-        for command, expected in self.examples():
+        for command, expected in page_examples():
             document = re.fullmatch(r"holdfast get --seq ([12])", command)
             if document:
                 day = ("monday", "tuesday")[int(document[1]) - 1]

@@ -9,9 +9,10 @@ from support import DONE, HOLDFAST, TREE, Case, main
 DOCUMENTS = {"monday": 0.71, "tuesday": 0.74}
 
 
-def page():
+def blocks():
+    """The blocks of its command lines, each of which is a script."""
     with open(os.path.join(TREE, "docs", "asking", "export.md"), encoding="utf-8") as file:
-        return file.read()
+        return [re.sub(r"(?m)^    ", "", block) for block in re.findall(r"(?m)(?:^    .*\n)+", file.read())]
 
 
 class Examples(Case):
@@ -19,8 +20,7 @@ class Examples(Case):
         for run, auc in DOCUMENTS.items():
             self.save(run, "final", {"metrics": {"auc": auc}, "splits": ["a", "b"]})
             self.save(run, "train", {"loss": auc})
-        blocks = re.findall(r"(?m)(?:^    .*\n)+", page())
-        commands = [re.sub(r"(?m)^    ", "", block) for block in blocks]
+        commands = blocks()
         self.assertGreaterEqual(len(commands), 4)
         readers = os.path.join(TREE, "build", "readers")
         subprocess.run([os.path.join(TREE, "tests", "export", "install"), readers], check=True)

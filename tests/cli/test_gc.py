@@ -213,15 +213,18 @@ class Killed(Gc):
             self.assertEqual(with_docs[f"r{i}"]["doc"], self.doc(i))
 
 
+def page_script():
+    with open(os.path.join(TREE, "docs", "asking", "keep.md"), encoding="utf-8") as page:
+        return "".join(re.findall(r"(?s)```sh\n(.*?)```", page.read()))
+
+
 class Page(Case):
     """What the page for users shows is run as it stands there."""
 
     make_store = False
 
     def test_its_examples(self):
-        with open(os.path.join(TREE, "docs", "asking", "keep.md"), encoding="utf-8") as page:
-            section = page.read()
-        script = "\n".join(re.findall(r"(?s)```sh\n(.*?)```", section))
+        script = page_script()
         self.assertEqual(script.count("holdfast "), 9)
         script = script.replace("holdfast init", "holdfast init --locker flock --force")
         tools = self.path("bin")

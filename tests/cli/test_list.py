@@ -74,7 +74,9 @@ class Choice(Case):
         key = ("--run-id", "b", "--stage", "s", "--dim", "t=x")
         self.assertEqual(history(*key), [5])
         self.assertEqual(history(*key, "--dim", "u=y"), [2])
-        self.run_bad(NOT_FOUND, "history", "--run-id", "b", "--stage", "s", "--json")
+        for form in ("table", "csv", "jsonl"):
+            self.run_bad(NOT_FOUND, "history", "--run-id", "b", "--stage", "s", "--format", form,
+                         says='there is no snapshot of run "b", stage "s"')
         lines = self.run_ok("history", "--run-id", "a", "--stage", "s").lines
         self.assertEqual([line.split()[-1] for line in lines], ["current", "no", "yes"])
 

@@ -8,6 +8,17 @@ import subprocess
 from support import DONE, HOLDFAST, TREE, USAGE, Case, main
 
 
+def section(name):
+    """Its command lines."""
+    with open(os.path.join(TREE, "README.md"), encoding="utf-8") as page:
+        text = page.read().split(f"\n## {name}\n")[1].split("\n## ")[0]
+    return [line[4:] for line in re.findall(r"^    holdfast.*|^    e.*", text, re.M)]
+
+
+def commands():
+    return section("A tour") + section("Asking")
+
+
 class Readme(Case):
     make_store = False
 
@@ -18,14 +29,8 @@ class Readme(Case):
         os.symlink(HOLDFAST, os.path.join(self.clone, "build", "release", "holdfast"))
         os.symlink(os.path.join(TREE, "tests"), os.path.join(self.clone, "tests"))
 
-    def section(self, name):
-        """Its command lines."""
-        with open(os.path.join(TREE, "README.md"), encoding="utf-8") as page:
-            section = page.read().split(f"\n## {name}\n")[1].split("\n## ")[0]
-        return [line[4:] for line in re.findall(r"^    holdfast.*|^    e.*", section, re.M)]
-
     def tour(self):
-        lines = self.section("A tour")
+        lines = section("A tour")
         self.assertEqual(len(lines), 11)
         if self.run_any("init", self.path("probe"), store=None).status == USAGE:  # no local disk
             self.assertTrue(lines[1].startswith("holdfast init "))
@@ -44,7 +49,7 @@ class Readme(Case):
 
     def test_asking(self):
         """After the tour's first saves."""
-        asked = self.section("Asking")
+        asked = section("Asking")
         self.assertEqual(len(asked), 7)
         printed, _ = self.run_lines(self.tour()[:4] + asked)
         changed, listed, established, checked, watched, reported, kept = printed[4:11]

@@ -396,16 +396,17 @@ class Command(ReportCase):
         self.run_bad(FAILED, "report", store=self.path("nothing"))
 
 
-class Docs(ReportCase):
-    def page(self):
-        with open(os.path.join(TREE, "docs", "asking", "report.md"), encoding="utf-8") as file:
-            return file.read()
+def page_commands():
+    with open(os.path.join(TREE, "docs", "asking", "report.md"), encoding="utf-8") as file:
+        return re.findall(r"(?m)^    (holdfast .*)$", file.read())
 
+
+class Docs(ReportCase):
     def test_the_examples_run(self):
         for i in range(3):
             doc = {"inputs": {"rows": 500 + 500 * i}, "outputs": {"metrics": {"auc": 0.7 + i / 100, "loss": i}}}
             self.save(f"r{i}", "TRAINING", doc, "--group", "g")
-        commands = re.findall(r"(?m)^    (holdfast .*)$", self.page())
+        commands = page_commands()
         self.assertEqual(len(commands), 3)
         os.mkdir(self.path("bin"))
         os.symlink(HOLDFAST, self.path("bin", "holdfast"))

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -131,6 +132,64 @@ class Terminal(Case):
         self.assertEqual(self.on_terminal("list", columns=80)[1].splitlines()[1].split()[1], "nightly-2026-01-01")
         _, shown, _ = self.on_terminal("groups", columns=60)
         self.assertNotIn("~", shown)
+
+    def test_times_stay_times(self):
+        """A time that does not fit is told to the minute, then without its year, then as a date: never cut."""
+        self.save("now", "FEATURE_SELECTION", {})
+        at = self.records()[0]["ts"]
+        for run, time in (("utc", "2026-01-07T09:00:59.123456Z"), ("far", "2026-01-07T09:00:00+01:00"),
+                          ("none", "2026-01-07T09:00:00.5"), ("zero", "2026-01-07 09:00:00+00:00")):
+            self.save(f"run-of-2026-01-07-{run}", "FEATURE_SELECTION", {}, "--group", "g" * 64, "--timestamp", time,
+                      "--dim", "view=long_only")
+        wanted = {
+            200: [at, "2026-01-07T09:00:59.123456Z", "2026-01-07T09:00:00+01:00", "2026-01-07T09:00:00.5",
+                  "2026-01-07 09:00:00+00:00"],
+            100: [at[:16].replace("T", " "), "2026-01-07 09:00", "2026-01-07 09:00+01:00", "2026-01-07 09:00",
+                  "2026-01-07 09:00"],
+            70: [at[5:16].replace("T", " "), "01-07 09:00", "2026-01-07", "01-07 09:00", "01-07 09:00"],
+            40: [at[5:10], "01-07", "01-07", "01-07", "01-07"],
+        }
+        for columns, times in wanted.items():
+            _, shown, _ = self.on_terminal("list", columns=columns)
+            heading, *rows = shown.replace("\r\n", "\n").splitlines()
+            column = heading.index("time" if columns < 120 else "ts")
+            end = heading.index("  at") if columns >= 120 else None
+            self.assertEqual([row[column:end].strip() for row in rows], times, shown)
+            self.assertLessEqual(max(map(self.columns, shown.splitlines())), columns)
+        self.assertEqual(self.run_ok("list").lines[0].split(), "seq run_id stage dims group ts at".split())
+        _, shown, _ = self.on_terminal("groups", columns=80)
+        self.assertIn("01-07 09:00", shown)
+        _, shown, _ = self.on_terminal("list", "--columns", "seq,run_id,ts,at,sha256", columns=100)
+        self.assertIn("2026-01-07 09:00", shown)
+
+    def test_every_line_fits(self):
+        """Of diff, list, groups, history and baseline, whatever the names are."""
+        stage, dim = "宽" * 30, "ziel=größe" + "x" * 80
+        old = {"inputs": {"名前" * 40: "x" * 300, "data_path": 1, "features": ["ä" * 100]},
+               "process": {"rate": 0.123456789012345678, "x" * 120: 1, "s": "宽" * 100, "n": 1e300},
+               "outputs": {"metrics": {"auc": 0.7, "k" * 200: 1}, "close": 0.10000001}}
+        new = {"inputs": {"名前" * 40: "x" * 299 + "y", "data_path": 2, "features": ["ä" * 99, "b"]},
+               "process": {"rate": -9.87654321e-200, "x" * 120: 2e99, "s": "宽" * 99 + "窄", "n": -1e300},
+               "outputs": {"metrics": {"auc": 0.9, "k" * 200: 123456789012345678}, "close": 0.10000002}}
+        key = ("--group", "gruppe-" + "ü" * 200, "--dim", dim)
+        self.save("run-" + "宽" * 60, stage, old, *key)
+        self.save("kurz", stage, new, *key)
+        self.run_ok("baseline", "establish", "--seq", "1", "--metric", "/outputs/metrics/auc", "--goal", "max",
+                    "--min-runs", "2")
+        self.run_ok("baseline", "set", "2", "--reason", "many words " * 20)
+        asked = (["diff", "1", "2"], ["diff", "1", "2", "--all"], ["list"], ["list", "--all-records"], ["groups"],
+                 ["history", "--run-id", "kurz", "--stage", stage, "--dim", dim], ["baseline", "history", "--seq", "1"],
+                 ["baseline", "get", "--seq", "1"], ["baseline", "check", "1", "--tolerance", "1"])
+        for columns in (60, 80, 100):
+            for command in asked:
+                status, shown, _ = self.on_terminal(*command, columns=columns)
+                self.assertEqual(status, DONE, (command, shown))
+                for line in re.sub("\033\\[[0-9;]*m", "", shown).replace("\r\n", "\n").splitlines():
+                    self.assertLessEqual(self.columns(line), columns, (command, line))
+                    self.assertNotIn("\ufffd", line)
+        _, shown, _ = self.on_terminal(*asked[0], columns=60)
+        self.assertIn("1 left out, 1 within the tolerance (--all shows\r\n  them)", shown)
+        self.assertIn("1 left out, 1 within the tolerance (--all shows them)\n", self.run_ok(*asked[0]).out)
 
     def test_chosen_columns_fit(self):
         for i in range(3):

@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # A test of the command line, with the program that has the planted bugs. What it says is wrong is one of these lines.
 CLI = ["/bin/sh", "-c", 'HOLDFAST=$HOLDFAST_PLANTED; export HOLDFAST; out=$(python3 "$@" 2>&1) && exit; echo "$out"; '
        'echo "$out" | sed -n "s/^AssertionError/FAILED: &/p"; exit 1', "cli"]
+RETIRE = [*CLI, os.path.join(HERE, "..", "cli", "test_retire.py")]
 
 # bug -> the test that must catch it
 TESTS = {
@@ -97,6 +98,11 @@ TESTS = {
     "GC_TILE_NOT_DURABLE": ["fault_powerloss", "--mode", "local-gc"],
     "DEDUPE_BY_DROPPED": ["fault_gc", "--case", "dedupe"],
     "TRUST_OFFSET": ["fault_gc", "--case", "moved"],
+    "RETIRE_STAYS": [*RETIRE, "Retire.test_undo"],
+    "RETIRE_NOT_AS_OF": [*RETIRE, "Retire.test_what_it_hides"],
+    "PREV_UNTOLD": [*CLI, os.path.join(HERE, "..", "cli", "test_unread.py"), "UnreadJournal.test_what_is_passed_over"],
+    "PREV_RETIRED": [*RETIRE, "RetirePublish.test_what_it_hides"],
+    "JUDGE_BY_RETIRED": [*RETIRE, "Retire.test_saves_after_it"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
 # Without a hook at the right instant these must be caught, too: by the storm, by a writer that is stopped.

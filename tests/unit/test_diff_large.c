@@ -70,6 +70,17 @@ static void long_path(hf_buf *out, int which) {
   (void)hf_buf_add_text(out, "]}");
 }
 
+/* The same, and the names at the end are such as the built-in patterns look for. */
+static void long_window(hf_buf *out, int which) {
+  (void)hf_buf_add_text(out, "{\"");
+  while (out->used < LARGE_BYTES / 100)
+    (void)hf_buf_add_text(out, "window_");
+  (void)hf_buf_add_text(out, "\":{\"period\":{\"x\":{\"a\":0");
+  for (int i = 0; i < 25000; i++)
+    (void)hf_buf_printf(out, ",\"start%d\":%d.%d,\"end%d\":0.%d", i, i, which, i, which);
+  (void)hf_buf_add_text(out, "}}}}");
+}
+
 /* The same name, again and again. */
 static void one_name(hf_buf *out, int which) {
   (void)hf_buf_add_text(out, "{\"a\":0");
@@ -127,6 +138,7 @@ static const struct {
     {set_of_many, "a set of many", 1, 1},
     {long_string, "a long string", 1, 1},
     {long_path, "a long path", 50000, 1},
+    {long_window, "a long path that looks like a time range", 50000, 1},
 };
 
 START_TEST(no_case_takes_long) {

@@ -27,6 +27,14 @@ START_TEST(patterns) {
   ck_assert(matches("/*a*b*", PLACE("xxaxxabxx")));
   ck_assert(!matches("/*a*b", PLACE("xxaxxabxx")));
   ck_assert(!matches("/a*", PLACE("b")));
+  ck_assert(!matches("/ab*ba", PLACE("aba")));
+  ck_assert(matches("/ab*ba", PLACE("abba")));
+  ck_assert(matches("/*~1*~0", PLACE("a/b~")));
+  ck_assert(!matches("/*~1*~1~0", PLACE("a/b~")));
+  ck_assert(matches("/**/a*/c", PLACE("ac", "ab", "c")));
+  ck_assert(!matches("/**/a*/c", PLACE("ab", "b", "c")));
+  ck_assert(matches("/a/**/b/**/c/*", PLACE("a", "b", "c", "b", "c", "c")));
+  ck_assert(!matches("/a/**/b/**/c/*", PLACE("a", "c", "b", "c")));
   ck_assert(matches("/**", PLACE("a", "b")));
   ck_assert(matches("/**/c", PLACE("c")));
   ck_assert(matches("/**/c", PLACE("a", "b", "c")));
@@ -144,6 +152,77 @@ START_TEST(too_many_patterns) {
 }
 END_TEST
 
+/* {"process":{"window":{"start":1}}} of /process/window/start. */
+static void document_at(const char *pointer, int value, char *out, size_t room) {
+  size_t depth = 0, used = 0;
+  for (const char *p = pointer; *p != '\0'; depth++) {
+    size_t bytes = strcspn(p + 1, "/");
+    used += (size_t)snprintf(out + used, room - used, "{\"%.*s\":", (int)bytes, p + 1);
+    p += 1 + bytes;
+  }
+  used += (size_t)snprintf(out + used, room - used, "%d", value);
+  memset(out + used, '}', depth);
+  out[used + depth] = '\0';
+}
+
+/* Ranges of the data matter most. When a run was made, and for how long, matters not at all, and
+ * what may be either, or a hyperparameter, is as grave as what is not known. */
+START_TEST(time_ranges_of_the_data) {
+  static const struct {
+    const char *severity, *pointers[24];
+  } all[] = {
+      {"critical",
+       {"/inputs/window/start",
+        "/process/window/end",
+        "/process/rolling_windows/3/from",
+        "/process/window/to",
+        "/process/window/start_time",
+        "/inputs/data/start",
+        "/inputs/data/end_time",
+        "/inputs/start_date",
+        "/inputs/cutoff",
+        "/inputs/period",
+        "/process/date_range/0",
+        "/process/time_range",
+        "/process/train_date_range",
+        "/process/train/start",
+        "/process/validation/end",
+        "/process/test/from",
+        "/process/backtest/to",
+        "/process/training_period",
+        "/process/test_period/length",
+        "/process/valid_from",
+        "/process/periods/0/end",
+        "/process/data_cutoff",
+        "/process/holdout/start"}},
+      {"major",
+       {"/process/start_time", "/process/timing/end_time", "/start_time",
+        "/process/training/start_time", "/process/window/size", "/process/lookback_period",
+        "/process/cutoff", "/process/lr_schedule/start", "/process/training/schedule/end",
+        "/inputs/copied/from", "/process/from", "/process/start"}},
+      {"minor", {"/outputs/window/start", "/outputs/metrics/train/end"}},
+      {"none", {"/process/duration_s", "/process/training_duration", "/process/elapsed"}},
+      {NULL, /* left out */
+       {"/timestamp", "/created_at", "/process/started_at", "/process/finished_at",
+        "/inputs/data_timestamp", "/inputs/window/created_at", "/process/ended_at"}},
+  };
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+    for (const char *const *at = all[i].pointers; *at != NULL; at++) {
+      char a[256], b[256];
+      document_at(*at, 1, a, sizeof a);
+      document_at(*at, 2, b, sizeof b);
+      hf_diff_result *result = compare_with(a, b, NULL, 0);
+      const hf_diff_summary *summary = hf_diff_summary_of(result);
+      ck_assert_msg(summary->changes == (all[i].severity != NULL), "%s: %llu changes", *at,
+                    (unsigned long long)summary->changes);
+      if (all[i].severity != NULL)
+        ck_assert_msg(strcmp(hf_severity_name(summary->severity), all[i].severity) == 0, "%s: %s",
+                      *at, hf_severity_name(summary->severity));
+      hf_diff_free(&result);
+    }
+}
+END_TEST
+
 /* What hf_diff_rules prints can stand in a configuration, and says the same there. */
 START_TEST(the_rules_in_force_as_text) {
   char *text = NULL, *again = NULL;
@@ -256,6 +335,7 @@ int main(void) {
   tcase_add_test(tests, what_a_configuration_may_not_say);
   tcase_add_test(tests, too_many_patterns);
   tcase_add_test(tests, the_rules_in_force_as_text);
+  tcase_add_test(tests, time_ranges_of_the_data);
   tcase_add_test(tests, comparable);
   tcase_add_test(tests, members_of_the_groups_that_differ);
   tcase_add_test(tests, a_long_reason_is_cut);
