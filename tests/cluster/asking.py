@@ -23,7 +23,7 @@ PLANTS = {
 }
 PLANTS_SHORT = ("BASELINE_JUDGED_BEFORE", "WATCH_DOUBLES", "GC_PLAN_UNJUDGED")
 VIOLATIONS_MAX = 6
-SECONDS = 120
+SECONDS, SECONDS_SHORT = 160, 25
 FAULTS = dict.fromkeys((*asking_watch.FAULTS, *asking_keep.FAULTS))
 
 
@@ -34,12 +34,11 @@ def with_plant(options, plant):
     options.asking_parts = [name for name in PARTS if name in part.split(",") or part == "all"]
     options.asking_faults = options.faults.split(",") if options.faults not in (None, "all", "none") else faults
     options.faults, options.export = ",".join(options.asking_faults or ["all"]), options.export or "plain"
-    options.seconds = options.seconds or seconds
-    options.lockers = ["redis", "none"] if options.locker in (None, "both") and not plant else [options.locker]
-    if plant and options.locker in (None, "both"):
-        options.lockers = ["redis"]
-    options.locker = "both" if len(options.lockers) > 1 else options.lockers[0]
-    options.nfs = "4.1" if plant and options.nfs == "both" else options.nfs
+    options.seconds = options.seconds or (SECONDS_SHORT if options.short and not plant else seconds)
+    is_one = plant or options.short  # one of each, if not others are asked for
+    lockers = [options.locker] if options.locker not in (None, "both") else ["redis"] if is_one else ["redis", "none"]
+    options.lockers, options.locker = lockers, "both" if len(lockers) > 1 else lockers[0]
+    options.nfs = "4.1" if is_one and options.nfs == "both" else options.nfs
     return options
 
 

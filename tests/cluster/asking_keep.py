@@ -26,7 +26,7 @@ KILLED, KILL_AFTER_S = 0.3, (0.02, 1.2)  # of the gcs so many, and when
 FINE = {"gc": (0, 4, 5), "retire": (0, 3, 5, 6), "baseline": (0, 3, 5, 6), "head": (0,), "get": (0, 3),
         "prev": (0, 3), "diff": (0, 3), "list": (0,), "groups": (0,)}  # exit statuses
 FILLED_SECONDS = 90
-ASKED = 8  # questions of each kind at the end
+ASKED, ASKED_SHORT = 8, 2  # questions of each kind at the end
 
 Kept = namedtuple("Kept", "retires baselines")  # [(seq, of, is_retired)], [(seq, of)]
 
@@ -234,7 +234,8 @@ class Keep:
         """diff, prev, get and list on another node than those of gc, against the log."""
         random, bad = self.world.random, []
         saves = [record for record in log.records if record.is_save]
-        for record in random.sample(saves, min(ASKED, len(saves))):
+        asked = ASKED_SHORT if self.world.options.short else ASKED
+        for record in random.sample(saves, min(asked, len(saves))):
             before = log.at(log.prev(record.seq))
             done = node.ask("run", argv=self.program.words("prev", "--seq", record.seq, "--meta"),
                             env=self.program.env)

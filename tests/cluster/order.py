@@ -58,15 +58,11 @@ def _not_gone(log, answer, floor):
                      [record.seq, record.dropped])
 
 
-def _lowest_gone(log, seqs, gone, floor):
-    """The lowest head at which the current one of these revisions is there and gone(seq), the seq of the record that
-    dropped what was asked for (0: none), too; None: at no head."""
+def _lowest_gone(seqs, is_gone, floor):
+    """The lowest head at which the current one of these revisions is one that was dropped; None: at no head. (It may
+    have been dropped while the answer was looked for: who finds a document gone reads on, to say by which record.)"""
     place = max(bisect.bisect_right(seqs, floor) - 1, 0)
-    for seq in seqs[place:]:
-        head = max(floor, seq, gone(seq))
-        if gone(seq) and head < after(seqs, seq):
-            return head
-    return None
+    return next((max(floor, seq) for seq in seqs[place:] if is_gone(seq)), None)
 
 
 def _gone(log, op, floor):
@@ -77,15 +73,15 @@ def _gone(log, op, floor):
     elif op.kind == "prev_seq":
         record = log.at(op.call["of"])
         before = log.at(log.prev(record.seq)) if record and record.is_save else None
-        head = max(floor, record.seq, before.dropped) if before and before.dropped else None
+        head = max(floor, record.seq) if before and before.dropped else None
         if record and record.key and record.key[1] in log.others:
             return floor
     elif op.kind == "prev" and op.call["group"] is not None:
         seqs = [seq for seq, _ in log.classes.get((op.call["group"],) + op.key[1:], ())]
-        head = _lowest_gone(log, seqs, lambda seq: log.at(seq).dropped, floor)
+        head = _lowest_gone(seqs, lambda seq: log.at(seq).dropped, floor)
     elif op.kind in ("get", "prev"):
         at = (lambda seq: seq) if op.kind == "get" else log.prev
-        head = _lowest_gone(log, log.revisions.get(op.key, []),
+        head = _lowest_gone(log.revisions.get(op.key, []),
                             lambda seq: log.at(at(seq)).dropped if at(seq) else 0, floor)
     else:
         head = None
