@@ -266,7 +266,8 @@ int hf_index_read(const hf_index *index, uint64_t offset, void *out, size_t byte
   hf_index_name(index->header.level, index->header.number, name);
   int status = read_once(index, name, offset, out, bytes, &why);
   int64_t deadline_ms = status == HF_OK ? 0 : hf_deadline_ms(HF_TILE_ABSENT_MS_MAX);
-  for (unsigned i = 0; status == HF_EIO && why.sys_errno == ESTALE; i++) {
+  for (unsigned i = 0;
+       status == HF_EIO && why.sys_errno == ESTALE && !HF_PLANTED(INDEX_STALE_FINAL); i++) {
     take_new_file(index, name);
     status = read_once(index, name, offset, out, bytes, &why);
     if (status != HF_OK && /* its name may be gone for a moment: hf_tile_read */

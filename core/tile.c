@@ -41,7 +41,7 @@ int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) 
   char name[HF_TILE_NAME_BYTES];
   hf_tile_name(tile, name);
   int got = hf_file_read(store->tile_fd, name, HF_LOG_FILE_BYTES_MAX, out, reterr);
-  if (got == 0 && store->shared) {
+  if (got == 0 && store->shared && !HF_PLANTED(TILE_ABSENT_FINAL)) {
     int64_t deadline_ms = hf_deadline_ms(HF_TILE_ABSENT_MS_MAX);
     for (unsigned i = 0; got == 0; i++) {
       if (hf_backoff_sleep(i, HF_TILE_ABSENT_US, HF_TILE_ABSENT_US_MAX, deadline_ms) != 0)

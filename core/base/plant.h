@@ -78,6 +78,10 @@
   X(BASELINE_OWN, "a run is checked against itself where it is the baseline")                      \
   X(TILE_MAP_UNASKED,                                                                              \
     "pages of a mapped tile are touched without a question whether they are there")                \
+  X(INDEX_STALE_FINAL,                                                                             \
+    "an index that a new file was put in the place of is not opened anew (NFS)")                   \
+  X(TILE_ABSENT_FINAL,                                                                             \
+    "a tile whose name is absent while gc puts a new file there is damage (NFS)")                  \
   X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
   X(WINDOW_UNCHECKED, "list takes a line that was read ahead without checking it")                 \
   X(COMPARE_AS_DOUBLES, "list --where compares numbers as doubles")                                \

@@ -86,6 +86,8 @@ TESTS = {
     "BASELINE_HIT_UNCHECKED": ["fault_baseline", "--case", "collide"],
     "BASELINE_OWN": ["fault_baseline", "--case", "own"],
     "TILE_MAP_UNASKED": ["fault_index", "--case", "mapped"],
+    "INDEX_STALE_FINAL": ["fault_index", "--case", "replaced"],
+    "TILE_ABSENT_FINAL": ["fault_index", "--case", "replaced"],
     "INDEX_NOT_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
     "DIFF_HASH_UNCHECKED": ["fault_diff", "--case", "collide"],
     "DIFF_BY_DOUBLES": ["fault_diff", "--case", "decimals"],
