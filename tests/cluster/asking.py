@@ -63,6 +63,7 @@ def work(world, seconds, options):
             run, share = PARTS[part]
             world.make_store(f"{part}-{locker}", locker)
             run(world, Program(world), seconds * share / whole, options.asking_faults, found)
+            found.violations += world.damage()
             world.told.append(_told(f"{part}, locker {locker}", found, time.monotonic() - began))
             violations += len(found.violations)
             for what, count in found.counts.items():

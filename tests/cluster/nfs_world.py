@@ -23,6 +23,7 @@ REOPEN, REOPEN_DENSE = 400, 2000  # one operation in so many opens the store ane
 IS_BACK = {"w": re.compile(rb'"acked":[1-9]'), "r": re.compile(rb'"event":"answer","t":\d+,"n":\d+,"status":"HF_OK"')}
 AFTERWARDS = 50  # records, at least, behind the last fault
 STOP_SECONDS = 90
+VERIFY_SECONDS = 300
 SLOW = 4 if os.environ.get("HF_TEST_SLOW") else 1
 MOUNTS = {"4.1": "vers=4.1,proto=tcp,timeo=20", "3": "vers=3,nolock,proto=tcp,timeo=20"}
 LOOK = """for place in /proc/[0-9]*; do
@@ -228,6 +229,16 @@ class World:
             statuses = node.hear(number, 2 * STOP_SECONDS * SLOW)["statuses"]
             if any(status != 0 for status in statuses.values()) and not self.plant:
                 raise Failed(f"drivers of {node} ended with {statuses}: {self.said()}")
+
+    def damage(self):
+        """What `verify` finds on a node: what it sees of the marks may be another thing than the server's files."""
+        done = self.nodes[-1].ask("run", argv=[HOLDFAST, "--store", self.store, "--json", "verify"],
+                                  env={"HOLDFAST_CONFIG": self.config}, seconds=VERIFY_SECONDS,
+                                  patience=2 * VERIFY_SECONDS)
+        if done["status"] not in (0, 1):
+            raise Failed(f"verify on {self.nodes[-1]}: {done['err'][-400:]}")
+        return [f"verify on {self.nodes[-1]}: {one['kind']}: {one.get('path')}: {one['text']}"
+                for one in json.loads(done["out"])["findings"] if one.get("damage", True)]
 
     def check(self, saves):
         command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store, "--program",

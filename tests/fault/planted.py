@@ -108,7 +108,8 @@ STORM = {
 }
 # What shows only between hosts, or in answers that the programs here do not ask for: tests/cluster has tests that plant
 # it (nfs --plant all, faults.py --plant BUG).
-CLUSTER = ("LOOK_EARLY", "LOOK_BY_FOLDER", "ACK_BEFORE_MARK", "UNVERIFIED_OVERWRITE", "DEDUPE_BY_RUN", "PREV_BY_TIME")
+CLUSTER = ("LOOK_EARLY", "LOOK_BY_FOLDER", "ACK_BEFORE_MARK", "UNVERIFIED_OVERWRITE", "DEDUPE_BY_RUN", "PREV_BY_TIME",
+           "MARK_BY_PAGES")
 FAILED = re.compile(r"^(FAILED: .*|THE DEADLINE IS IGNORED)$", re.MULTILINE)
 
 
