@@ -21,7 +21,7 @@
   X(SEQ_FROM_CLOCK, "the seq is taken from the clock")                                             \
   X(IGNORE_TILE, "nobody looks for a covering tile after the link")                                \
   X(BELIEVE_LOOSE, "what a loose name held is believed, without a look at tile/mark behind it")    \
-  X(MARK_BY_PAGES, "log/mark is extended without O_DSYNC: NFS sends the page as this host has it")  \
+  X(MARK_BY_PAGES, "log/mark is extended without O_DSYNC: NFS sends the page as it is here")       \
   X(WRITE_ANY_MARK, "the mark that is kept open is written, whichever file readers open by then")  \
   X(MARK_EARLY, "the mark is extended before fsync of log/")                                       \
   X(IGNORE_END, "an owner goes on although a record has ended its attempt")                        \

@@ -1,5 +1,5 @@
-"""Part `keep` of nfs --asking: gc on two nodes at once, and who hides snapshots and shows them again, while drivers save
-and read on all nodes, gcs are killed and nodes lose their power. What should stay is there, what went is told."""
+"""Part `keep` of nfs --asking: gc on two nodes at once, and who hides snapshots and shows them again, while drivers
+save and read on all nodes, gcs are killed and nodes lose their power. What should stay is there, what went is told."""
 import concurrent.futures
 import hashlib
 import json
