@@ -15,10 +15,8 @@ PARTS = {"establish": (asking_establish.work, 0.25), "watch": (asking_watch.work
 # A planted bug, and the run in which it is to be found: (part, faults, seconds). None: those of the part.
 PLANTS = {
     "BASELINE_JUDGED_BEFORE": ("establish", None, 5),
-    "BASELINE_STALE_CHOICE": ("establish", None, 20),
     "WATCH_DOUBLES": ("watch", ("remounted",), 5),
     "GC_PLAN_UNJUDGED": ("keep", ("gc-stopped",), 20),
-    "DEDUPE_BY_DROPPED": ("keep", ("nfs-restarted",), 20),
     "TRUST_OFFSET": ("keep", ("nfs-restarted",), 20),
 }
 PLANTS_SHORT = ("BASELINE_JUDGED_BEFORE", "WATCH_DOUBLES", "GC_PLAN_UNJUDGED")
