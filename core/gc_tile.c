@@ -46,8 +46,9 @@ static int make(const hf_buf *old, const hf_drops *drops, const hf_gc_work *work
     if (goes && hf_line_can_drop(start, bytes, &line)) {
       if (hf_line_drop(start, bytes, &line, out) != HF_OK)
         return hf_err_nomem(reterr);
+      size_t now = out->used - before;
       ret_freed->documents++;
-      ret_freed->bytes += bytes - (out->used - before);
+      ret_freed->bytes += bytes > now ? bytes - now : 0; /* "{}" is shorter than what says so */
     } else
       (void)hf_buf_add(out, start, bytes);
     if (hf_buf_add_char(out, '\n') != 0)

@@ -71,6 +71,7 @@ typedef struct hf_index {
   const char *map; /* local filesystems; else NULL: read by fd, for a page of a file that another
                       host removed would end the process */
   int fd;
+  int dir_fd; /* index/, the store's: gc on another host may put a new file in its place */
 } hf_index;
 
 /* "2/15.idx", below index/. */

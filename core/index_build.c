@@ -377,10 +377,12 @@ static int are_in_place(const hf_store *store, uint64_t from, uint64_t to) {
 
 /* Never over a gap: the mark is shorter, or a file is gone, where all was forgotten meanwhile
  * (hf_index_forget). Looked at when the mark is open: what happens to a mark that was taken away
- * harms nobody. */
+ * harms nobody. Shared: O_DSYNC, else Linux's client of NFS may write the bytes around these, too,
+ * as it remembers them. */
 static int extend_mark(hf_store *store, uint64_t from, uint64_t to, hf_error *reterr) {
   char bytes[HF_INDEX_FAN];
-  hf_autofd int fd = hf_sys_openat(store->index_fd, HF_MARK_NAME, O_WRONLY | O_CREAT, 0666);
+  int flags = O_WRONLY | O_CREAT | (store->shared ? O_DSYNC : 0);
+  hf_autofd int fd = hf_sys_openat(store->index_fd, HF_MARK_NAME, flags, 0666);
   struct stat st;
   int are_there = are_in_place(store, from, to);
   memset(bytes, 'i', sizeof bytes);

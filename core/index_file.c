@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "err.h"
 #include "index.h"
 #include "index_format.h"
 #include "plant.h"
 #include "sys.h"
+#include "tile.h"
 
 #include "banned.h"
 
@@ -168,6 +171,7 @@ static int open_checked(hf_store *store, const char *name, unsigned level, uint6
                         int maps, hf_index *index, hf_error *reterr) {
   char bytes[HF_INDEX_HEADER_BYTES];
   struct stat st;
+  index->dir_fd = store->index_fd;
   index->fd = hf_sys_openat(store->index_fd, name, O_RDONLY, 0);
   if (index->fd < 0)
     return not_usable(name, errno == ENOENT ? "it is not there" : "it cannot be opened", reterr);
@@ -225,19 +229,54 @@ void hf_index_close(hf_index *index) {
 
 /* ---- reading ---- */
 
+/* Where gc on another host has put a new file in this one's place (index_renew.c), NFS forgets the
+ * old one under our hands (ESTALE). The new one has the same hashes, ids and seqs in the same
+ * places, and is read by the same descriptor from now on, whichever threads read by it. */
+static void take_new_file(const hf_index *index, const char *name) {
+  char bytes[HF_INDEX_HEADER_BYTES];
+  hf_index fresh = {.fd = -1};
+  hf_autofd int fd = hf_sys_openat(index->dir_fd, name, O_RDONLY, 0);
+  if (fd < 0 || hf_sys_pread_full(fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes ||
+      take_header(bytes, index->header.level, index->header.number, &fresh.header) != 0)
+    return;
+  hf_index_lay_out(&fresh);
+  if (fresh.bytes == index->bytes &&
+      memcmp(fresh.tables_at, index->tables_at, sizeof fresh.tables_at) == 0 &&
+      memcmp(fresh.filters_at, index->filters_at, sizeof fresh.filters_at) == 0)
+    (void)dup3(fd, index->fd, O_CLOEXEC);
+}
+
+static int read_once(const hf_index *index, const char *name, uint64_t offset, void *out,
+                     size_t bytes, hf_error *reterr) {
+  ssize_t got = hf_sys_pread_full(index->fd, out, bytes, (off_t)offset);
+  if (got == (ssize_t)bytes)
+    return HF_OK;
+  return got < 0 ? hf_err_sys(reterr, HF_EIO, errno, name, "cannot read the index; try again")
+                 : hf_err(reterr, HF_EIO, name, "the index is cut short; holdfast pack mends it");
+}
+
 int hf_index_read(const hf_index *index, uint64_t offset, void *out, size_t bytes,
                   hf_error *reterr) {
+  char name[HF_INDEX_NAME_BYTES];
+  hf_error why = HF_ERROR_INIT;
   if (index->map != NULL) {
     memcpy(out, index->map + offset, bytes);
     return HF_OK;
   }
-  ssize_t got = hf_sys_pread_full(index->fd, out, bytes, (off_t)offset);
-  if (got == (ssize_t)bytes)
-    return HF_OK;
-  char name[HF_INDEX_NAME_BYTES];
   hf_index_name(index->header.level, index->header.number, name);
-  return got < 0 ? hf_err_sys(reterr, HF_EIO, errno, name, "cannot read the index; try again")
-                 : hf_err(reterr, HF_EIO, name, "the index is cut short; holdfast pack mends it");
+  int status = read_once(index, name, offset, out, bytes, &why);
+  int64_t deadline_ms = status == HF_OK ? 0 : hf_deadline_ms(HF_TILE_ABSENT_MS_MAX);
+  for (unsigned i = 0;
+       status == HF_EIO && why.sys_errno == ESTALE && !HF_PLANTED(INDEX_STALE_FINAL); i++) {
+    take_new_file(index, name);
+    status = read_once(index, name, offset, out, bytes, &why);
+    if (status != HF_OK && /* its name may be gone for a moment: hf_tile_read */
+        hf_backoff_sleep(i, HF_TILE_ABSENT_US, HF_TILE_ABSENT_US_MAX, deadline_ms) != 0)
+      break;
+  }
+  if (status != HF_OK && reterr != NULL)
+    *reterr = why;
+  return status;
 }
 
 int hf_index_check_body(const hf_index *index, hf_error *reterr) {
@@ -245,7 +284,10 @@ int hf_index_check_body(const hf_index *index, hf_error *reterr) {
   uint32_t crc = 0;
   for (uint64_t at = HF_INDEX_HEADER_BYTES; at < index->bytes; at += sizeof bytes) {
     size_t count = index->bytes - at < sizeof bytes ? (size_t)(index->bytes - at) : sizeof bytes;
-    int status = hf_index_read(index, at, bytes, count, reterr);
+    char name[HF_INDEX_NAME_BYTES];
+    hf_index_name(index->header.level, index->header.number, name);
+    int status = index->map != NULL ? hf_index_read(index, at, bytes, count, reterr)
+                                    : read_once(index, name, at, bytes, count, reterr);
     if (status != HF_OK)
       return status;
     crc = hf_crc32c(crc, bytes, count);

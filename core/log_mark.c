@@ -109,13 +109,14 @@ int hf_log_expected(hf_store *store, uint64_t first, size_t *ret_count, int *ret
 }
 
 /* The descriptor to write the mark with. Local: kept. *ret_fd is closed by the caller where it is
- * not kept. */
+ * not kept. Shared: O_DSYNC, as for the one that is kept open there (pin_mark in store.c). */
 static int open_to_write(hf_store *store, int *ret_fd, hf_error *reterr) {
   if (store->log_mark_write_fd >= 0) {
     *ret_fd = store->log_mark_write_fd;
     return HF_OK;
   }
-  int fd = hf_sys_openat(store->log_fd, HF_MARK_NAME, O_WRONLY, 0);
+  int flags = O_WRONLY | (store->shared ? O_DSYNC : 0);
+  int fd = hf_sys_openat(store->log_fd, HF_MARK_NAME, flags, 0);
   if (fd < 0)
     return hf_err_sys(reterr, HF_EIO, errno, mark_place, "cannot open the mark to write");
   if (!store->shared)

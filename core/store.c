@@ -16,6 +16,7 @@
 #include "log.h"
 #include "log_rows.h"
 #include "packer.h"
+#include "plant.h"
 #include "probe.h"
 #include "stage.h"
 #include "store_locker.h"
@@ -161,7 +162,8 @@ static int open_part(const hf_store *store, const char *name, int *ret_fd, hf_er
  * written, and not the page around them as it remembers it. 1: it may be written by.
  */
 static int pin_mark(int dirfd, int *ret_fd) {
-  *ret_fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDWR | O_DSYNC, 0);
+  int flags = O_RDWR | (HF_PLANTED(MARK_BY_PAGES) ? 0 : O_DSYNC);
+  *ret_fd = hf_sys_openat(dirfd, HF_MARK_NAME, flags, 0);
   if (*ret_fd >= 0)
     return 1;
   *ret_fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_RDONLY, 0);

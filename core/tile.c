@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "err.h"
 #include "file.h"
 #include "mark.h"
@@ -26,10 +27,29 @@ int hf_tile_mark_length(hf_store *store, uint64_t *ret_tiles, hf_error *reterr) 
   return status;
 }
 
+/* A folder that is opened is asked for at the server, and so are the names that were not there. */
+static void look_at_folder(const hf_store *store, uint64_t tile) {
+  char folder[HF_TILE_NAME_BYTES];
+  (void)snprintf(folder, sizeof folder, "%03llu", (unsigned long long)(tile / HF_TILES_PER_FOLDER));
+  hf_autofd int fd = hf_sys_openat(store->tile_fd, folder, O_RDONLY | O_DIRECTORY, 0);
+}
+
+/* Linux's client of NFS does not rename over a file that a process of its host has open: it renames
+ * that one away first, and for a moment nothing has the name (nfs_rename; seen on 6.1.176 with
+ * NFSv3 and NFSv4.1). So where gc writes a tile anew, others are told that it is not there. */
 int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) {
   char name[HF_TILE_NAME_BYTES];
   hf_tile_name(tile, name);
   int got = hf_file_read(store->tile_fd, name, HF_LOG_FILE_BYTES_MAX, out, reterr);
+  if (got == 0 && store->shared && !HF_PLANTED(TILE_ABSENT_FINAL)) {
+    int64_t deadline_ms = hf_deadline_ms(HF_TILE_ABSENT_MS_MAX);
+    for (unsigned i = 0; got == 0; i++) {
+      if (hf_backoff_sleep(i, HF_TILE_ABSENT_US, HF_TILE_ABSENT_US_MAX, deadline_ms) != 0)
+        break;
+      look_at_folder(store, tile);
+      got = hf_file_read(store->tile_fd, name, HF_LOG_FILE_BYTES_MAX, out, reterr);
+    }
+  }
   if (got < 0)
     hf_err_place_below(reterr, "tile");
   return got;

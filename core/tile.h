@@ -5,7 +5,15 @@
 
 #include "log.h"
 
-enum { HF_TILE_NAME_BYTES = 48, HF_TILES_PER_FOLDER = 1000 };
+enum {
+  HF_TILE_NAME_BYTES = 48,
+  HF_TILES_PER_FOLDER = 1000,
+  /* shared filesystems: how long a name is looked for that gc is putting a new file at, and how
+   * long between two looks, at first and at most */
+  HF_TILE_ABSENT_MS_MAX = 1000,
+  HF_TILE_ABSENT_US = 1000,
+  HF_TILE_ABSENT_US_MAX = 50000,
+};
 
 /* "000/0.jsonl", below tile/. */
 void hf_tile_name(uint64_t tile, char name[HF_TILE_NAME_BYTES]);
@@ -17,7 +25,8 @@ static inline uint64_t hf_tile_of(uint64_t seq) {
 /* The number of full tiles, looked at freshly. */
 int hf_tile_mark_length(hf_store *store, uint64_t *ret_tiles, hf_error *reterr);
 
-/* Reads a full tile whole. */
+/* Reads a full tile whole. 1; 0: it is not there (shared: nor within HF_TILE_ABSENT_MS_MAX);
+ * negative. */
 int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr);
 
 /* The folder that the tile is in, kept open until hf_close; -1: it is not. */

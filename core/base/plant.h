@@ -21,6 +21,7 @@
   X(SEQ_FROM_CLOCK, "the seq is taken from the clock")                                             \
   X(IGNORE_TILE, "nobody looks for a covering tile after the link")                                \
   X(BELIEVE_LOOSE, "what a loose name held is believed, without a look at tile/mark behind it")    \
+  X(MARK_BY_PAGES, "log/mark is extended without O_DSYNC: NFS sends the page as it is here")       \
   X(WRITE_ANY_MARK, "the mark that is kept open is written, whichever file readers open by then")  \
   X(MARK_EARLY, "the mark is extended before fsync of log/")                                       \
   X(IGNORE_END, "an owner goes on although a record has ended its attempt")                        \
@@ -78,6 +79,10 @@
   X(BASELINE_OWN, "a run is checked against itself where it is the baseline")                      \
   X(TILE_MAP_UNASKED,                                                                              \
     "pages of a mapped tile are touched without a question whether they are there")                \
+  X(INDEX_STALE_FINAL,                                                                             \
+    "an index that a new file was put in the place of is not opened anew (NFS)")                   \
+  X(TILE_ABSENT_FINAL,                                                                             \
+    "a tile whose name is absent while gc puts a new file there is damage (NFS)")                  \
   X(INDEX_NOT_DURABLE, "index/mark is durable before the index is")                                \
   X(WINDOW_UNCHECKED, "list takes a line that was read ahead without checking it")                 \
   X(COMPARE_AS_DOUBLES, "list --where compares numbers as doubles")                                \

@@ -150,7 +150,7 @@ typedef struct hf_gc_options {
 typedef struct hf_gc_report {
   uint64_t head;      /* when it looked last */
   uint64_t documents; /* taken out of tiles */
-  uint64_t bytes;     /* by which these tiles are shorter now */
+  uint64_t bytes;     /* by which their lines are shorter now */
   uint64_t tiles;     /* written anew */
   uint64_t records;   /* that say what is dropped; made by this call */
   uint64_t waiting;   /* documents that are to go, and stand in no full tile yet: they stay */

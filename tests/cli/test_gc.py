@@ -81,6 +81,14 @@ class Drops(Gc):
         self.assertEqual(self.dropped(), set())
         self.assertStoreClean()
 
+    def test_documents_shorter_than_what_says_so(self):
+        lines = [json.dumps({"run_id": f"r{i}", "stage": "S", "group": "g", "doc": {}}) for i in range(256)]
+        self.run_ok("save", "--batch", "-", input="\n".join(lines))
+        dry = self.gc("--keep-last", "1", "--dry-run")
+        report = self.gc("--keep-last", "1")
+        self.assertEqual([(one["documents"], one["bytes"]) for one in (dry, report)], [(255, 0)] * 2)
+        self.assertStoreClean()
+
     def test_older_than(self):
         self.fill(300)
         self.assertEqual(self.gc("--older-than", "90d")["documents"], 0)

@@ -2,11 +2,12 @@
 """Checks histories of drivers against the store that they worked on.
 
     check.py --store DIR --program HOLDFAST [--min-saves N] [--min-reads N] [--allow STATUS,...] [--counts FILE]
-             HISTORY...
+             [--others STAGE]... HISTORY...
 
 Checked: no acknowledged save is lost or doubled (I1, I3); documents are what was sent (I2, I8); real-time order (I4);
 errors mean not saved, ever, and unknown answers are settled one way only (I6); reads are fresh, and monotonic across
-processes (I7); prev is what a brute-force model says; if-absent and if-seq are linearizable per key. Times are those
+processes (I7); prev is what a brute-force model says; if-absent and if-seq are linearizable per key. What gc has
+dropped is gone for all from the record on that says so, and not before. Times are those
 of CLOCK_MONOTONIC, which all namespaces of a machine share; histories of several machines say how far their clocks are
 apart, and their intervals are widened by the error.
 
@@ -28,9 +29,9 @@ LATE = ("HF_ELOCK", "HF_EBACKEND", "HF_EUNSURE", "HF_ECANCELLED")
 VIOLATIONS_MAX = 5
 
 
-def judge(processes, ops, rows, allowed=EXPECTED + LATE):
+def judge(processes, ops, rows, allowed=EXPECTED + LATE, others=()):
     """Checked, with all violations."""
-    checked, log = Checked(), Log(rows)
+    checked, log = Checked(), Log(rows, others)
     checked.count("processes", len(processes))
     check_answers(log, ops, allowed, checked)
     attribute(log, processes, ops, checked)
@@ -100,6 +101,8 @@ def main():
     parser.add_argument("--min-saves", type=int, default=1)
     parser.add_argument("--min-reads", type=int, default=0)
     parser.add_argument("--allow", default=",".join(LATE))
+    parser.add_argument("--others", action="append", default=[], metavar="STAGE",
+                        help="snapshots of this stage were saved by others than the drivers")
     parser.add_argument("--counts", help="what was checked, and how many violations there are, as JSON into this file")
     parser.add_argument("histories", nargs="+")
     options = parser.parse_args()
@@ -115,7 +118,7 @@ def main():
     except (Unreadable, ValueError) as error:
         print("\n    ".join([f"VIOLATION store: it cannot be read: {error}"] + damage[:VIOLATIONS_MAX]))
         return 1
-    checked = judge(processes, ops, rows, EXPECTED + tuple(options.allow.split(",")))
+    checked = judge(processes, ops, rows, EXPECTED + tuple(options.allow.split(",")), options.others)
     for text in damage:
         checked.fail("verify", text)
     if options.counts:

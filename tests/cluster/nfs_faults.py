@@ -155,6 +155,7 @@ PLANTS = {
     "DEDUPE_BY_RUN": ("none", "plain", 10),
     "PREV_BY_TIME": ("clock-set", "plain", 20),
     "REPRINT_DOCUMENT": ("none", "plain", 5),
+    "MARK_BY_PAGES": ("none", "plain", 20),
 }
 PLANTS_SHORT = ("LOOK_EARLY", "RENAME_OVERWRITES", "DEDUPE_BY_RUN")
 

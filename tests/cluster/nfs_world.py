@@ -23,6 +23,7 @@ REOPEN, REOPEN_DENSE = 400, 2000  # one operation in so many opens the store ane
 IS_BACK = {"w": re.compile(rb'"acked":[1-9]'), "r": re.compile(rb'"event":"answer","t":\d+,"n":\d+,"status":"HF_OK"')}
 AFTERWARDS = 50  # records, at least, behind the last fault
 STOP_SECONDS = 90
+VERIFY_SECONDS = 300
 SLOW = 4 if os.environ.get("HF_TEST_SLOW") else 1
 MOUNTS = {"4.1": "vers=4.1,proto=tcp,timeo=20", "3": "vers=3,nolock,proto=tcp,timeo=20"}
 LOOK = """for place in /proc/[0-9]*; do
@@ -60,6 +61,9 @@ class World:
         self.config = os.path.join(folder, "config.json")
         self.nodes, self.runs = [], {}
         self.at_work = {}  # driver -> the history of its present run
+        self.helpers = []  # what starts beside a node's drivers, whenever it boots: called with the node
+        self.store_name, self.others = "store", []  # stages of records that are not the drivers'
+        self.told = []  # what parts of a run that are over have to say
         self.mount = MOUNTS[version] + (",noac" if options.actimeo == "noac" else "")
         self.allow = ["HF_ELOCK", "HF_EBACKEND", "HF_EUNSURE", "HF_ECANCELLED", "HF_EIO"]
         os.makedirs(os.path.join(folder, "histories"))
@@ -74,24 +78,27 @@ class World:
             node.begin_boot()
         for node in self.nodes:
             node.finish_boot()
-        self._make_store()
+        if not self.options.asking:
+            self.make_store("store", self.options.locker)
 
     @property
     def store(self):
         """As the nodes see it; nobody else changes it."""
-        return os.path.join(self.nodes[0].mount, "store")
+        return os.path.join(self.nodes[0].mount, self.store_name)
 
     @property
     def exported_store(self):
-        return os.path.join(self.server.export, "store")
+        return os.path.join(self.server.export, self.store_name)
 
-    def _make_store(self):
+    def make_store(self, name, locker):
+        """An empty one, which is the one to work on from now on; no driver is at work."""
+        self.store_name, self.histories, self.at_work, self.helpers, self.others = name, [], {}, [], []
         with open(self.config, "w", encoding="utf-8") as file:
             json.dump({"lockers": {"redis": {
                 "url": f"redis://{self.network.address('redis')}:6379/0", "lease_ms": LEASE_MS * SLOW,
                 "command_timeout_ms": COMMAND_MS * SLOW, "connect_timeout_ms": COMMAND_MS * SLOW}}}, file)
-        made = self.nodes[0].ask("run", argv=[HOLDFAST, "init", self.store, "--locker", self.options.locker,
-                                              "--force"], env={"HOLDFAST_CONFIG": self.config})
+        made = self.nodes[0].ask("run", argv=[HOLDFAST, "init", self.store, "--locker", locker, "--force"],
+                                 env={"HOLDFAST_CONFIG": self.config})
         if made["status"] != 0:
             raise Failed(f"init: {made['err']}")
 
@@ -104,6 +111,8 @@ class World:
         waiting.append(self._start_driver(node, f"r{node.number}", 100, READER_THINK_US))
         for number in waiting:
             node.hear(number)
+        for start in self.helpers:
+            start(node)
 
     def writer_names(self, node):
         return [f"w{node.number}{number}" for number in range(self.options.writers)]
@@ -209,17 +218,33 @@ class World:
         except Failed:
             if not self.plant:
                 raise
-        waiting = [(node, node.tell("stop", seconds=5 if self.plant else STOP_SECONDS * SLOW)) for node in self.nodes]
+        self.stop_all(5 if self.plant else STOP_SECONDS * SLOW)
+        for node in self.nodes:
+            node.check_clock()
+
+    def stop_all(self, seconds, names=None):
+        """All that was started on the nodes, or those alone whose names `names` gives for a node."""
+        waiting = [(node, node.tell("stop", seconds=seconds, names=names and names(node))) for node in self.nodes]
         for node, number in waiting:
             statuses = node.hear(number, 2 * STOP_SECONDS * SLOW)["statuses"]
             if any(status != 0 for status in statuses.values()) and not self.plant:
                 raise Failed(f"drivers of {node} ended with {statuses}: {self.said()}")
-            node.check_clock()
+
+    def damage(self):
+        """What `verify` finds on a node: what it sees of the marks may be another thing than the server's files."""
+        done = self.nodes[-1].ask("run", argv=[HOLDFAST, "--store", self.store, "--json", "verify"],
+                                  env={"HOLDFAST_CONFIG": self.config}, seconds=VERIFY_SECONDS,
+                                  patience=2 * VERIFY_SECONDS)
+        if done["status"] not in (0, 1):
+            raise Failed(f"verify on {self.nodes[-1]}: {done['err'][-400:]}")
+        return [f"verify on {self.nodes[-1]}: {one['kind']}: {one.get('path')}: {one['text']}"
+                for one in json.loads(done["out"])["findings"] if one.get("damage", True)]
 
     def check(self, saves):
         command = [sys.executable, os.path.join(HERE, "check.py"), "--store", self.exported_store, "--program",
                    HOLDFAST, "--min-saves", saves, "--min-reads", saves // 10, "--allow", ",".join(self.allow),
-                   "--counts", self.counts_path, *self.written()]
+                   "--counts", self.counts_path, *[word for stage in self.others for word in ("--others", stage)],
+                   *self.written()]
         return subprocess.run([str(word) for word in command], env={**os.environ, "HOLDFAST_CONFIG": self.config},
                               capture_output=True, text=True, check=False, timeout=1800)
 

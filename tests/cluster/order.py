@@ -46,7 +46,49 @@ def _get(log, op, floor):
     if not op.answer["got"]:
         return _as_current(log, op.key, 0, floor)
     _same(log, op.answer, op.answer["seq"])
+    _not_gone(log, op.answer, floor)
     return _as_current(log, op.key, op.answer["seq"], floor)
+
+
+def _not_gone(log, answer, floor):
+    """Its document was shown: nobody knew yet that gc has dropped it."""
+    record = log.at(answer["seq"]) if answer.get("sha") else None
+    if record and 0 < record.dropped <= floor:
+        raise Untrue("I7", f"the document of seq {record.seq} was shown, and seq {record.dropped} had dropped it",
+                     [record.seq, record.dropped])
+
+
+def _lowest_gone(seqs, is_gone, floor):
+    """The lowest head at which the current one of these revisions is one that was dropped; None: at no head. (It may
+    have been dropped while the answer was looked for: who finds a document gone reads on, to say by which record.)"""
+    place = max(bisect.bisect_right(seqs, floor) - 1, 0)
+    return next((max(floor, seq) for seq in seqs[place:] if is_gone(seq)), None)
+
+
+def _gone(log, op, floor):
+    """The answer was that gc has dropped the document."""
+    if op.kind == "get_seq":
+        record = log.at(op.call["of"])
+        head = max(floor, record.dropped) if record and record.dropped else None
+    elif op.kind == "prev_seq":
+        record = log.at(op.call["of"])
+        before = log.at(log.prev(record.seq)) if record and record.is_save else None
+        head = max(floor, record.seq) if before and before.dropped else None
+        if record and record.key and record.key[1] in log.others:
+            return floor
+    elif op.kind == "prev" and op.call["group"] is not None:
+        seqs = [seq for seq, _ in log.classes.get((op.call["group"],) + op.key[1:], ())]
+        head = _lowest_gone(seqs, lambda seq: log.at(seq).dropped, floor)
+    elif op.kind in ("get", "prev"):
+        at = (lambda seq: seq) if op.kind == "get" else log.prev
+        head = _lowest_gone(log.revisions.get(op.key, []),
+                            lambda seq: log.at(at(seq)).dropped if at(seq) else 0, floor)
+    else:
+        head = None
+    if head is None:
+        raise Untrue("gc", f"{op.kind} was answered with a document that gc has dropped, and it has not",
+                     [op.call.get("of")])
+    return head
 
 
 def _get_seq(log, op, floor):
@@ -58,6 +100,7 @@ def _get_seq(log, op, floor):
     if op.answer["seq"] != seq:
         raise Untrue("I2", f"asked for seq {seq}, it showed {op.answer['seq']}", [seq])
     _same(log, op.answer, seq)
+    _not_gone(log, op.answer, floor)
     return max(floor, seq)
 
 
@@ -74,6 +117,8 @@ def _prev_is(log, op, seq):
 def _prev_seq(log, op, floor):
     seq = op.call["of"]
     record = log.at(seq)
+    if record and record.is_save and record.key[1] in log.others:
+        return max(floor, seq)  # they hide and show snapshots
     if op.status == "HF_ENOTFOUND":
         if record and record.is_save and seq <= floor:
             raise Untrue("prev", f"seq {seq} was answered as no snapshot", [seq])
@@ -166,7 +211,7 @@ def _conflict(log, item, floor):
         raise Untrue("if-" + item.condition, f"a conflict with seq {item.seq} is none", [item.seq])
     head = _as_current(log, item.key, item.seq, floor)
     record = log.at(item.seq)
-    if record and (record.sha, record.group) == (item.sha, item.group):
+    if record and not record.dropped and (record.sha, record.group) == (item.sha, item.group):
         raise Untrue("if-" + item.condition, f"a conflict with seq {item.seq}, which holds the same document",
                      [item.seq])
     return head
@@ -179,6 +224,10 @@ def _item(log, item, floor):
     if item.status == "HF_OK" and item.given_id:
         return max(floor, item.seq)
     if item.status == "HF_OK":
+        record = log.at(item.seq)
+        if record and 0 < record.dropped <= floor:
+            raise Untrue("I3", f"a save was answered with seq {item.seq}, whose document seq {record.dropped} had "
+                               "dropped: it is nowhere", [item.seq, record.dropped])
         return _as_current(log, item.key, item.seq, floor)
     if item.status == "HF_ECONFLICT":
         return _conflict(log, item, floor)
@@ -193,6 +242,8 @@ def _item(log, item, floor):
 def _heads(log, op, floor):
     """The heads that an op's answers need."""
     if op.kind in READS:
+        if op.status == "HF_EDROPPED":
+            return [_gone(log, op, floor)]
         if op.status not in ("HF_OK", "HF_ENOTFOUND"):
             return []
         return [READS[op.kind](log, op, floor)]

@@ -42,10 +42,13 @@ def check_store(log, checked):
         if not record.is_save:
             continue
         checked.count("snapshots")
-        if record.doc_sha != record.sha:
+        if record.dropped:
+            checked.count("dropped documents")
+        if record.doc_sha != record.sha and not (record.dropped and record.doc_sha is None):
             checked.fail("I8", f"the document at seq {record.seq} has another checksum than its record", (), (record,))
         before = log.at(log.current(record.key, record.seq - 1))
-        if before and (before.sha, before.group) == (record.sha, record.group):
+        if before and not 0 < before.dropped < record.seq and \
+                (before.sha, before.group) == (record.sha, record.group):
             checked.fail("I3", f"doubled: seq {record.seq} is the same snapshot as the one before it, seq "
                                f"{before.seq}", (before.maker, record.maker), (before, record))
 
@@ -153,6 +156,8 @@ def attribute(log, processes, ops, checked):
             attempts.setdefault(op.call["id"], []).append(op)
     for record in log.records:
         if record.maker:
+            continue
+        if record.is_save and record.key[1] in log.others:
             continue
         if record.is_save:
             items = [item for item in unknown.get((record.writer, record.key, record.sha), ())

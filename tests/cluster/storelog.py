@@ -20,7 +20,8 @@ class Record:
         self.key = (row["run_id"], row["stage"], row["dims"].get("view", "")) if self.is_save else None
         self.ends = row.get("ends")  # the attempt that it ends
         self.doc_sha = row.get("doc_sha")  # of the very bytes of the document
-        self.retired, self.dropped = bool(row.get("retired")), bool(row.get("dropped"))  # as of the head
+        # as of the head: the seqs of the records that say so; 0: none
+        self.retired, self.dropped = row.get("retired") or 0, row.get("dropped") or 0
         self.began = -1  # when the call that made it began, at the earliest
         self.maker = None  # that call
 
@@ -39,8 +40,9 @@ def name_key(key):
 class Log:
     """All records in order, and what can be asked of them as of any seq."""
 
-    def __init__(self, rows):
+    def __init__(self, rows, others=()):
         self.records = [Record(row) for row in rows]
+        self.others = frozenset(others)  # stages of records that no driver made
         self.head = len(self.records)
         self.by_id, self.by_sha, self.ended = {}, {}, {}
         self.revisions = {}  # key -> seqs

@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from check import judge, story, summary
+from check import EXPECTED, LATE, judge, story, summary
 from histories import Unreadable, read_histories
 
 MS = 1000000
@@ -54,7 +54,11 @@ class World:
         answer = {"got": 1, "seq": seq, "id": ident, "kind": "save", "sha": sha} if seq else {"got": 0}
         self.call(process, began, "get", ended, answer, run=run, stage="t", view="", group=None)
 
-    def judge(self):
+    def gone(self, process, began, ended, seq):
+        """get_seq, answered with: dropped by gc."""
+        self.call(process, began, "get_seq", ended, {"status": "HF_EDROPPED"}, of=seq)
+
+    def judge(self, others=()):
         with tempfile.TemporaryDirectory() as folder:
             paths = []
             for name, events in self.events.items():
@@ -62,7 +66,7 @@ class World:
                 with open(paths[-1], "w", encoding="utf-8") as file:
                     file.writelines(json.dumps(event) + "\n" for event in events)
             processes, ops = read_histories(paths)
-        return judge(processes, ops, self.rows)
+        return judge(processes, ops, self.rows, EXPECTED + LATE + ("HF_EDROPPED",), others)
 
 
 def two_saves():
@@ -102,6 +106,53 @@ class TestCheck(unittest.TestCase):
         world.save("q", 100, 110, 2, "B", "r2", "s2", created=0)
         checked = self.expect_clean(world)
         self.assertEqual((checked.counts["acknowledged"], checked.counts["found"], checked.counts["reads"]), (2, 1, 5))
+
+    # ---- gc ----
+
+    def dropped(self):
+        """p saves A; another q saves B of the same class; gc drops A's document, and p saves it again."""
+        world = two_saves()
+        world.rows[0].update(dropped=3, doc_sha=None)
+        world.record("p", "D", op="drop", run_id=None, sha256=None)
+        world.call("q", 50, "head", 60, {"seq": 3})
+        return world
+
+    def test_dropped(self):
+        world = self.dropped()
+        world.call("q", 42, "get_seq", 48, {"got": 1, "seq": 1, "id": "A", "sha": "s1"}, of=1)
+        world.gone("p", 70, 80, 1)
+        world.call("p", 82, "get", 84, {"status": "HF_EDROPPED"}, run="r", stage="t", view="", group=None)
+        world.call("p", 86, "prev_seq", 88, {"status": "HF_EDROPPED"}, of=2)
+        world.record("p", "E", run="r", sha="s1")
+        world.save("p", 90, 95, 4, "E", "r", "s1")
+        self.expect_clean(world)
+
+    def test_dropped_and_found(self):
+        world = self.dropped()
+        world.save("p", 90, 95, 1, "A", "r", "s1", created=0)
+        self.expect(world, "I3", "had dropped: it is nowhere")
+
+    def test_dropped_and_shown(self):
+        world = self.dropped()
+        world.call("p", 70, "get_seq", 80, {"got": 1, "seq": 1, "id": "A", "sha": "s1"}, of=1)
+        self.expect(world, "I7", "seq 3 had dropped it")
+
+    def test_not_dropped(self):
+        world = self.dropped()
+        world.gone("p", 70, 80, 2)
+        self.expect(world, "gc", "and it has not")
+
+    def test_without_a_document(self):
+        world = two_saves()
+        world.rows[0]["doc_sha"] = None
+        self.expect(world, "I8", "another checksum")
+
+    def test_others(self):
+        world = two_saves()
+        world.record("p", "C", stage="theirs")
+        world.rows[2].update(stage="theirs", pid=7)
+        self.expect(world, "I6", "of a process without a history")
+        self.assertEqual(world.judge(["theirs"]).violations, [])
 
     def test_concurrent_saves_in_any_order(self):
         world = World()

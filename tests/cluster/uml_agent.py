@@ -52,12 +52,13 @@ def do_wait(call):
 
 
 def do_stop(call):
-    """Ends the drivers after what they are doing."""
-    for one in drivers.values():
+    """Ends the drivers, or those with these names, after what they are doing."""
+    ending = {name: drivers.pop(name) for name in call.get("names") or list(drivers) if name in drivers}
+    for one in ending.values():
         if one.poll() is None:
             one.send_signal(signal.SIGTERM)
     until, statuses = time.monotonic() + call["seconds"], {}
-    for name, one in drivers.items():
+    for name, one in ending.items():
         try:
             statuses[name] = one.wait(timeout=max(0.1, until - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -77,6 +78,8 @@ def do_wait_stopped(call):
     """Until a driver has stopped itself (HF_PAUSE)."""
     until = time.monotonic() + call["seconds"]
     while time.monotonic() < until:
+        if drivers[call["name"]].poll() is not None:
+            break
         with open(f"/proc/{drivers[call['name']].pid}/stat", encoding="utf-8") as stat:
             if stat.read().rsplit(")", 1)[1].split()[0] == "T":
                 return {"stopped": True}

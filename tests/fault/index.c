@@ -11,7 +11,8 @@
  *   anew        the log cannot be read anew while a walk is open
  *   forgotten   all are forgotten (verify --repair) while another process makes them, at each of
  *               its calls, and the other way round: index/mark tells of nothing that is gone
- *   mapped      a tile that a handle has mapped is cut: an error, and the process lives */
+ *   mapped      a tile that a handle has mapped is cut: an error, and the process lives
+ *   replaced    gc on another host puts new files in the place of indexes and a tile (NFS) */
 #include <string.h>
 
 #include "lib_index.h"

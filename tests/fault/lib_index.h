@@ -15,6 +15,7 @@ typedef struct index_case {
 
 extern const index_case index_cases[]; /* ends with one without a name */
 void index_mapped(void);               /* of them */
+void index_replaced(void);
 
 /* Which question the seqs of one walk answer. run: -1: any; group: -1: any. */
 typedef struct index_walk {

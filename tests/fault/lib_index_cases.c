@@ -349,7 +349,13 @@ static void forgotten(void) {
 }
 
 const index_case index_cases[] = {
-    {"collide", collide},       {"merge", merge}, {"gap", gap},
-    {"unreadable", unreadable}, {"anew", anew},   {"forgotten", forgotten},
-    {"mapped", index_mapped},   {NULL, NULL},
+    {"collide", collide},
+    {"merge", merge},
+    {"gap", gap},
+    {"unreadable", unreadable},
+    {"anew", anew},
+    {"forgotten", forgotten},
+    {"mapped", index_mapped},
+    {"replaced", index_replaced},
+    {NULL, NULL},
 };

@@ -87,6 +87,8 @@ TESTS = {
     "BASELINE_HIT_UNCHECKED": ["fault_baseline", "--case", "collide"],
     "BASELINE_OWN": ["fault_baseline", "--case", "own"],
     "TILE_MAP_UNASKED": ["fault_index", "--case", "mapped"],
+    "INDEX_STALE_FINAL": ["fault_index", "--case", "replaced"],
+    "TILE_ABSENT_FINAL": ["fault_index", "--case", "replaced"],
     "INDEX_NOT_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
     "DIFF_HASH_UNCHECKED": ["fault_diff", "--case", "collide"],
     "DIFF_BY_DOUBLES": ["fault_diff", "--case", "decimals"],
@@ -112,7 +114,8 @@ STORM = {
 }
 # What shows only between hosts, or in answers that the programs here do not ask for: tests/cluster has tests that plant
 # it (nfs --plant all, faults.py --plant BUG).
-CLUSTER = ("LOOK_EARLY", "LOOK_BY_FOLDER", "ACK_BEFORE_MARK", "UNVERIFIED_OVERWRITE", "DEDUPE_BY_RUN", "PREV_BY_TIME")
+CLUSTER = ("LOOK_EARLY", "LOOK_BY_FOLDER", "ACK_BEFORE_MARK", "UNVERIFIED_OVERWRITE", "DEDUPE_BY_RUN", "PREV_BY_TIME",
+           "MARK_BY_PAGES")
 FAILED = re.compile(r"^(FAILED: .*|THE DEADLINE IS IGNORED)$", re.MULTILINE)
 
 
