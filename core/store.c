@@ -203,8 +203,12 @@ static int open_parts(hf_store *store, hf_error *reterr) {
   return HF_OK;
 }
 
+static int is_nfs(const hf_store *store) {
+  return store->shared && strncmp(store->fs.acting_type, "nfs", 3) == 0;
+}
+
 int hf_store_fresh_flags(const hf_store *store) {
-  return store->shared && strncmp(store->fs.acting_type, "nfs", 3) == 0 ? O_DIRECT : 0;
+  return is_nfs(store) ? O_DIRECT : 0;
 }
 
 static int take_options(hf_store *store, const hf_open_options *options, hf_error *reterr) {
@@ -253,6 +257,7 @@ int hf_open(const char *path, const hf_open_options *options, hf_store **ret_sto
     status = hf_fs_check_mount(&store->fs, store->path, reterr);
   if (status == HF_OK) {
     store->shared = !store->fs.local;
+    store->link_tells_count = is_nfs(store);
     status = open_parts(store, reterr);
     if (status != HF_OK)
       hf_err_place_below(reterr, store->path);

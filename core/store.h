@@ -35,6 +35,7 @@ struct hf_store {
   hf_fs fs;
   /* not on the list of local filesystems: no return value is trusted, no absent name looked up */
   int shared;
+  int link_tells_count; /* NFS: the reply to link brings how many names the file has (publish.c) */
   int rename_mode;
   uint64_t document_bytes_max;
   hf_log_fn log;

@@ -14,6 +14,7 @@
   X(NO_FOLDER_FSYNC, "acknowledged without fsync of log/")                                         \
   X(EEXIST_IS_ANOTHERS, "link's EEXIST is taken for somebody else's without reading the name")     \
   X(TRUST_LINK, "link's 0 is trusted without reading the name back")                               \
+  X(COUNT_ANY_TRY, "a staged file's second name is taken for the one that was tried last")         \
   X(LOOK_THEN_UNLINK, "an attempt is ended by looking first and unlinking then")                   \
   X(RENAME_OVERWRITES, "published by a rename that replaces")                                      \
   X(IGNORE_DEADLINE, "the lock's deadline is ignored")                                             \

@@ -25,6 +25,7 @@ TESTS = {
     "MARK_EARLY": ["fault_powerloss", "--mode", "shared-none"],
     "EEXIST_IS_ANOTHERS": ["fault_shared", "--case", "lost-reply"],
     "TRUST_LINK": ["fault_shared", "--case", "ignored-existing"],
+    "COUNT_ANY_TRY": ["fault_shared", "--case", "count-of-another"],
     "LOOK_THEN_UNLINK": ["fault_shared", "--case", "committed-meanwhile"],
     "IGNORE_TILE": ["fault_shared", "--case", "packed-away"],
     "TILE_NOT_PREFERRED": ["fault_pack", "--case", "hidden"],
