@@ -80,6 +80,7 @@ void hf_close(hf_store **store) {
     (void)pthread_mutex_destroy(&old->packer_mutex);
     (void)pthread_mutex_destroy(&old->queue_mutex);
   }
+  hf_own_free(&old->own_lines, old->owner_pid == getpid());
   hf_view_free(&old->view);
   free(old->purpose);
   free(old->path);
@@ -105,6 +106,7 @@ static hf_store *store_new(void) {
   (void)pthread_mutex_init(&store->map_mutex, NULL);
   (void)pthread_mutex_init(&store->packer_mutex, NULL);
   (void)pthread_mutex_init(&store->queue_mutex, NULL);
+  hf_own_begin(&store->own_lines);
   return store;
 }
 

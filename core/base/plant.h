@@ -51,6 +51,7 @@
   X(FREE_BEFORE_TILE_DURABLE,                                                                      \
     "loose names are removed before their tile and its mark are durable")                          \
   X(FREE_WITHOUT_COMPARE, "loose names are removed although the tile holds something else")        \
+  X(KEEP_TRIED, "a packer believes the lines that its handle tried to link, and asks nobody")      \
   X(ROWS_UNCHECKED, "a row of log/rows is believed although its check is wrong")                   \
   X(JOURNAL_MARK_EARLY, "journal mode: the mark is extended before fdatasync")                     \
   X(JOURNAL_TORN_TAIL, "journal mode: a torn line is taken for a record")                          \

@@ -30,6 +30,7 @@ TESTS = {
     "IGNORE_TILE": ["fault_shared", "--case", "packed-away"],
     "TILE_NOT_PREFERRED": ["fault_pack", "--case", "hidden"],
     "FREE_BEFORE_TILE_DURABLE": ["fault_powerloss", "--mode", "local-pack"],
+    "KEEP_TRIED": ["fault_shared", "--case", "own-lines"],
     "FREE_WITHOUT_COMPARE": ["fault_pack", "--case", "differs"],
     "JOURNAL_MARK_EARLY": ["fault_powerloss", "--mode", "local-journal"],
     "JOURNAL_TORN_TAIL": ["fault_powerloss", "--mode", "local-journal"],
