@@ -181,6 +181,9 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
     if (tiles >= settled)
       return end_of_work(store, owes_index, status < 0 ? status : HF_OK, reterr);
     int is_import = settled - tiles >= HF_PACKER_IMPORT_TILES && atomic_load(&store->in_batches);
+    int is_own = hf_own_count(&store->own_lines, tiles) >= HF_PACKER_OWN_RECORDS;
+    if (is_own && patience_ms > HF_PACKER_PATIENCE_MS)
+      patience_ms = HF_PACKER_PATIENCE_MS;
     if (settled - tiles < HF_PACKER_BEHIND_TILES && !is_import)
       wait_for_lull(store, packer, patience_ms);
     int closes = 0;
@@ -197,7 +200,7 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
     patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;
     int is_waited_for = settled - tiles >= HF_PACKER_FULL_TILES; /* wait_for_tiles */
     if (status >= 0 && !(is_import && (packed.is_whole || is_waited_for)))
-      rest(packer, took_ms);
+      rest(packer, is_own ? took_ms / HF_PACKER_OWN_REST_PART : took_ms);
   }
 }
 

@@ -14,12 +14,17 @@
  * stand unpacked: who opens the store reads them. So it falls behind where very many save, and
  * catches up afterwards.
  *
+ * A tile of this handle's own records (HF_PACKER_OWN_RECORDS of them), whose lines are in memory
+ * (own_lines.h), costs requests to free its names and few others, and is packed soon, as long as
+ * they are: it waits for a lull no longer than HF_PACKER_PATIENCE_MS, and the rest behind it is
+ * shorter, 1 / HF_PACKER_OWN_REST_PART.
+ *
  * Where its handle saves batches it waits for no lull from HF_PACKER_IMPORT_TILES on, packs
  * HF_TILE_GROUP together, and does not rest behind tiles that stood in one file each: that frees
  * one name, nobody waits for an answer to each record, and who imports a million of them must not
  * keep a row of each in memory. Where HF_PACKER_FULL_TILES stand unpacked all the same, the one who
- * saves batches waits for it, at most HF_PACKER_WAIT_MS a batch
- * and only while it is at work; it rests behind no tile then.
+ * saves batches waits for it, at most HF_PACKER_WAIT_MS a batch and only while it is at work; it
+ * rests behind no tile then.
  *
  * It changes no answer. Its first error is a warning in the caller's log, told by a thread of the
  * caller's; after errors it waits, longer each time. hf_close gives it HF_PACKER_CLOSE_TILES more
@@ -34,6 +39,8 @@ enum {
   HF_PACKER_CLOSE_TILES = 2, /* that hf_close waits for, at most */
   HF_PACKER_REST_TIMES = 9,
   HF_PACKER_REST_MS_MAX = 4000,
+  HF_PACKER_OWN_RECORDS = HF_TILE_RECORDS - HF_TILE_RECORDS / 4,
+  HF_PACKER_OWN_REST_PART = 4,
   HF_PACKER_LULL_MS = 50,
   HF_PACKER_PATIENCE_TIMES = 40,
   HF_PACKER_PATIENCE_MS = HF_TILE_RECORDS == 256 ? 1000 : 0, /* tests pack all the time */

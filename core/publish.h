@@ -15,7 +15,7 @@ typedef enum hf_published {
 } hf_published;
 
 /* Links stage/<name> to log/<seq>. reterr is written for FAILED and UNKNOWN. */
-hf_published hf_publish(hf_store *store, const hf_staged *staged, uint64_t seq, hf_error *reterr);
+hf_published hf_publish(hf_store *store, hf_staged *staged, uint64_t seq, hf_error *reterr);
 
 /* Steps 5 and 6 for log/<seq> that was just linked: durable, not shadowed by a tile, marked. 1:
  * committed. 0: a tile covers the seq with another record; the name was taken back: go on from step

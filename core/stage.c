@@ -51,9 +51,11 @@ int hf_stage_write(hf_store *store, hf_staged *staged, hf_error *reterr) {
       return status;
     hf_id_format(&id, staged->name);
   }
+  staged->tries = 0;
   hf_count(&store->counters.flushes, 1);
-  int status = hf_file_create(store->stage_fd, staged->name, staged->text.data, staged->text.used,
-                              1, reterr);
+  int is_nfs4 = store->shared && strcmp(store->fs.acting_type, "nfs4") == 0;
+  int status = (is_nfs4 ? hf_file_create_alone : hf_file_create)(
+      store->stage_fd, staged->name, staged->text.data, staged->text.used, 1, reterr);
   if (status != HF_OK) {
     staged->name[0] = '\0';
     hf_err_place_below(reterr, "stage");

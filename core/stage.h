@@ -14,6 +14,7 @@ typedef struct hf_staged {
   hf_buf text;
   hf_attempt *attempt[HF_BATCH_MAX];
   size_t count;
+  unsigned tries; /* how often it was to be linked, since it was written */
 } hf_staged;
 
 /* Decides all its attempts that are not decided yet. */

@@ -81,6 +81,7 @@ void hf_close(hf_store **store) {
     (void)pthread_mutex_destroy(&old->packer_mutex);
     (void)pthread_mutex_destroy(&old->queue_mutex);
   }
+  hf_own_free(&old->own_lines, old->owner_pid == getpid());
   hf_view_free(&old->view);
   free(old->purpose);
   free(old->path);
@@ -106,6 +107,7 @@ static hf_store *store_new(void) {
   (void)pthread_mutex_init(&store->map_mutex, NULL);
   (void)pthread_mutex_init(&store->packer_mutex, NULL);
   (void)pthread_mutex_init(&store->queue_mutex, NULL);
+  hf_own_begin(&store->own_lines);
   return store;
 }
 
@@ -205,8 +207,12 @@ static int open_parts(hf_store *store, hf_error *reterr) {
   return HF_OK;
 }
 
+static int is_nfs(const hf_store *store) {
+  return store->shared && strncmp(store->fs.acting_type, "nfs", 3) == 0;
+}
+
 int hf_store_fresh_flags(const hf_store *store) {
-  return store->shared && strncmp(store->fs.acting_type, "nfs", 3) == 0 ? O_DIRECT : 0;
+  return is_nfs(store) ? O_DIRECT : 0;
 }
 
 static int take_options(hf_store *store, const hf_open_options *options, hf_error *reterr) {
@@ -255,6 +261,7 @@ int hf_open(const char *path, const hf_open_options *options, hf_store **ret_sto
     status = hf_fs_check_mount(&store->fs, store->path, reterr);
   if (status == HF_OK) {
     store->shared = !store->fs.local;
+    store->link_tells_count = is_nfs(store);
     status = open_parts(store, reterr);
     if (status != HF_OK)
       hf_err_place_below(reterr, store->path);

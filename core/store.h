@@ -2,7 +2,8 @@
  * commit (the queue of savers and its leader), packer (the thread that packs).
  *
  * Mutexes, in the order in which they are taken: queue_mutex, never with another one; view_mutex;
- * part_mutex; locker_mutex. The packer's own and map_mutex are never held with another. */
+ * part_mutex; locker_mutex. The packer's own, map_mutex and that of own_lines are never held with
+ * another. */
 #ifndef HF_CORE_STORE_H
 #define HF_CORE_STORE_H
 
@@ -15,6 +16,7 @@
 #include "counters.h"
 #include "drops.h"
 #include "manifest.h"
+#include "own_lines.h"
 #include "part.h"
 #include "view.h"
 
@@ -35,6 +37,7 @@ struct hf_store {
   hf_fs fs;
   /* not on the list of local filesystems: no return value is trusted, no absent name looked up */
   int shared;
+  int link_tells_count; /* NFS: the reply to link brings how many names the file has (publish.c) */
   int rename_mode;
   uint64_t document_bytes_max;
   hf_log_fn log;
@@ -101,6 +104,7 @@ struct hf_store {
   _Atomic int in_batches;       /* the last save was a batch of half a tile or more */
   pthread_mutex_t packer_mutex; /* for the making of: */
   struct hf_packer *packer;     /* NULL: nothing was to be packed yet */
+  hf_own_lines own_lines;       /* that its own packer need not read */
 
   pthread_mutex_t queue_mutex;
   struct hf_attempt *queue_first;

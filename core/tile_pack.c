@@ -161,21 +161,41 @@ static size_t same_file(const packing *work, size_t i) {
   return count;
 }
 
-/* Builds it of the loose files and of the part. 1; 0: another packer was faster, and has freed
- * names. */
+/* Appends a file that this handle has committed itself, from memory. 1; 0: it is not kept. */
+static int add_own(packing *work, size_t i, size_t count, hf_error *reterr) {
+  size_t from = work->text.used;
+  int got = hf_own_add(&work->store->own_lines, work->rows[i].file_first, &work->text);
+  if (got < 0)
+    return hf_err_nomem(reterr);
+  if (got == 0 || is_as_read(work, from, i, count) || HF_PLANTED(KEEP_TRIED))
+    return got;
+  work->text.used = from;
+  return 0;
+}
+
+static int add_rows(packing *work, size_t i, size_t count, hf_error *reterr) {
+  char name[HF_LOG_NAME_BYTES];
+  if (work->rows[i].in_tile)
+    return add_part(work, i, count, reterr);
+  int got = add_own(work, i, count, reterr);
+  hf_log_name(work->rows[i].file_first, name);
+  return got != 0 ? got : add_file(work, name, reterr);
+}
+
+/* Builds it of the loose files, of this handle's own lines and of the part. 1; 0: another packer
+ * was faster, and has freed names. */
 static int build(packing *work, hf_error *reterr) {
   char name[HF_LOG_NAME_BYTES];
   uint64_t tiles = 0;
   for (size_t i = 0, count; i < HF_TILE_RECORDS; i += count) {
     size_t from = work->text.used;
     count = same_file(work, i);
-    hf_log_name(work->rows[i].file_first, name);
-    int got =
-        work->rows[i].in_tile ? add_part(work, i, count, reterr) : add_file(work, name, reterr);
+    int got = add_rows(work, i, count, reterr);
     if (got < 0)
       return got;
-    if (got == 1 && is_as_read(work, from, i, count))
+    if (got == 1 && (is_as_read(work, from, i, count) || HF_PLANTED(KEEP_TRIED)))
       continue;
+    hf_log_name(work->rows[i].file_first, name);
     /* Gone, or, on a freed name, the file of a writer who slept: what the mark says now decides. */
     int status = hf_tile_mark_length(work->store, &tiles, reterr);
     if (status != HF_OK || work->tile < tiles)

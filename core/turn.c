@@ -159,6 +159,13 @@ static void mind_counter(hf_store *store, hf_grant *grant, uint64_t head, size_t
                (unsigned long long)times);
 }
 
+/* What this handle's packer need not read again (own_lines.h). */
+static void keep_own(hf_store *store, const hf_staged *staged, uint64_t seq) {
+  if (store->shared && store->packs)
+    hf_own_keep(&store->own_lines, seq, staged->count, staged->text.data, staged->text.used,
+                atomic_load(&store->tiles_seen));
+}
+
 static enum next linked(hf_store *store, hf_staged *staged, uint64_t seq) {
   hf_error why = HF_ERROR_INIT;
   HF_PAUSE_AT(AFTER_LINK);
@@ -178,6 +185,7 @@ static enum next linked(hf_store *store, hf_staged *staged, uint64_t seq) {
     hf_attempts_decide_unsure(staged->attempt, staged->count, &why);
     return NEXT_DONE;
   }
+  keep_own(store, staged, seq);
   hf_count(&store->counters.commits, 1);
   hf_attempts_decide_committed(staged->attempt, staged->count, seq);
   hf_packer_committed(store, seq + staged->count - 1);
@@ -223,6 +231,8 @@ static enum next try_once(hf_store *store, hf_staged *staged, hf_grant *grant, h
       (!HF_PLANTED(UNVERIFIED_OVERWRITE) && !still_ours(store, grant)))
     return NEXT_DONE;
   HF_PAUSE_AT(AFTER_ACQUIRE);
+  if (HF_PLANTED(KEEP_TRIED))
+    keep_own(store, staged, seq);
   switch (hf_publish(store, staged, seq, reterr)) {
   case HF_PUBLISHED_MINE:
     return linked(store, staged, seq);

@@ -77,12 +77,19 @@ int hf_file_read(int dirfd, const char *name, size_t bytes_max, hf_buf *out, hf_
   return got;
 }
 
-int hf_file_create(int dirfd, const char *name, const void *bytes, size_t count, int durable,
-                   hf_error *reterr) {
-  hf_autofd int fd = hf_sys_openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL, 0666);
+static int create(int dirfd, const char *name, int flags, const void *bytes, size_t count,
+                  int durable, hf_error *reterr) {
+  struct stat st;
+  hf_autofd int fd = hf_sys_openat(dirfd, name, O_WRONLY | O_CREAT | flags, 0666);
   if (fd < 0)
     return hf_err_sys(reterr, errno == EEXIST ? HF_EEXIST : HF_EIO, errno, name,
                       "cannot make the file");
+  if ((flags & O_EXCL) == 0) {
+    if (hf_sys_fstat(fd, &st) != 0)
+      return hf_err_sys(reterr, HF_EIO, errno, name, "cannot examine the new file");
+    if (st.st_size != 0 || st.st_nlink != 1)
+      return hf_err_sys(reterr, HF_EEXIST, EEXIST, name, "cannot make the file");
+  }
   const char *step = "cannot write";
   int failed = hf_sys_pwrite_full(fd, bytes, count, 0);
   if (failed == 0 && durable && !HF_PLANTED(NO_FILE_FSYNC)) {
@@ -99,6 +106,16 @@ int hf_file_create(int dirfd, const char *name, const void *bytes, size_t count,
     return hf_err_sys(reterr, HF_EIO, sys_errno, name, "%s the new file", step);
   }
   return HF_OK;
+}
+
+int hf_file_create(int dirfd, const char *name, const void *bytes, size_t count, int durable,
+                   hf_error *reterr) {
+  return create(dirfd, name, O_EXCL, bytes, count, durable, reterr);
+}
+
+int hf_file_create_alone(int dirfd, const char *name, const void *bytes, size_t count, int durable,
+                         hf_error *reterr) {
+  return create(dirfd, name, 0, bytes, count, durable, reterr);
 }
 
 int hf_dir_each(int dirfd, const char *place, hf_dir_entry_fn fn, void *context, hf_error *reterr) {

@@ -32,6 +32,13 @@ int hf_file_read(int dirfd, const char *name, size_t bytes_max, hf_buf *out, hf_
 int hf_file_create(int dirfd, const char *name, const void *bytes, size_t count, int durable,
                    hf_error *reterr);
 
+/* The same under a name that is random, so that nobody else makes it, without O_EXCL: Linux's
+ * client of NFSv4 sets the times of a file that it made exclusively by a further request, and asks
+ * once more whether it may be linked (seen on 6.1). A file that is there all the same is met:
+ * HF_EEXIST where it has bytes or a second name. */
+int hf_file_create_alone(int dirfd, const char *name, const void *bytes, size_t count, int durable,
+                         hf_error *reterr);
+
 /* A folder's entries but "." and "..". fn's result other than 0 stops and is returned. */
 typedef int (*hf_dir_entry_fn)(void *context, const char *name, hf_error *reterr);
 int hf_dir_each(int dirfd, const char *place, hf_dir_entry_fn fn, void *context, hf_error *reterr);

@@ -14,6 +14,7 @@
   X(NO_FOLDER_FSYNC, "acknowledged without fsync of log/")                                         \
   X(EEXIST_IS_ANOTHERS, "link's EEXIST is taken for somebody else's without reading the name")     \
   X(TRUST_LINK, "link's 0 is trusted without reading the name back")                               \
+  X(COUNT_ANY_TRY, "a staged file's second name is taken for the one that was tried last")         \
   X(LOOK_THEN_UNLINK, "an attempt is ended by looking first and unlinking then")                   \
   X(RENAME_OVERWRITES, "published by a rename that replaces")                                      \
   X(IGNORE_DEADLINE, "the lock's deadline is ignored")                                             \
@@ -51,6 +52,7 @@
   X(FREE_BEFORE_TILE_DURABLE,                                                                      \
     "loose names are removed before their tile and its mark are durable")                          \
   X(FREE_WITHOUT_COMPARE, "loose names are removed although the tile holds something else")        \
+  X(KEEP_TRIED, "a packer believes the lines that its handle tried to link, and asks nobody")      \
   X(ROWS_UNCHECKED, "a row of log/rows is believed although its check is wrong")                   \
   X(JOURNAL_MARK_EARLY, "journal mode: the mark is extended before fdatasync")                     \
   X(JOURNAL_TORN_TAIL, "journal mode: a torn line is taken for a record")                          \

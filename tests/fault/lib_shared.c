@@ -58,6 +58,7 @@ static hf_store *open_one(const shared_place *place) {
   hf_store *store = fault_open(place->path);
   if (place->shared)
     fault_make_shared(store);
+  store->link_tells_count = place->tells_count;
   if (place->shared && place->with_rows)
     hf_log_rows_open(store, 0);
   else if (place->shared)
@@ -88,13 +89,14 @@ static void check_saves(const shared_place *place) {
   hf_close(&store);
 }
 
-void shared_run(const shared_case *one, int shared, int with_rows) {
+void shared_run(const shared_case *one, int which) {
+  static const char *const places[] = {"local", "shared, without rows", "shared", "as NFS"};
   static shared_place place;
   memset(&place, 0, sizeof place);
-  place.shared = shared;
-  place.with_rows = with_rows;
-  fault_context("%s (%s), %s", one->name, one->text,
-                shared ? with_rows ? "shared" : "shared, without rows" : "local");
+  place.shared = which != SHARED_AS_LOCAL;
+  place.with_rows = which >= SHARED_WITH_ROWS;
+  place.tells_count = which == SHARED_AS_NFS;
+  fault_context("%s (%s), %s", one->name, one->text, places[which]);
   fault_path(place.path, fault_folder_in_memory(), "store");
   int fds = fault_count_fds();
   shared_unhook();
@@ -115,6 +117,6 @@ void shared_run(const shared_case *one, int shared, int with_rows) {
   int left = fault_count_fds();
   FAULT_CHECK(left == fds, "%d descriptors are open, there were %d before", left, fds);
   fault_remove_tree(place.path);
-  (void)printf("shared %-24s %-6s: %s\n", one->name, shared ? "shared" : "local", one->text);
+  (void)printf("shared %-24s %-20s: %s\n", one->name, places[which], one->text);
   fault_context("%s", "");
 }

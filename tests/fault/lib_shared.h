@@ -20,7 +20,8 @@ typedef struct shared_save {
 typedef struct shared_place {
   char path[FAULT_PATH_BYTES];
   int shared;
-  int with_rows; /* of log/rows; only where it is shared */
+  int with_rows;   /* of log/rows; only where it is shared */
+  int tells_count; /* as NFS does; only where it is shared */
   hf_store *first;
   hf_store *second;
   shared_save saves[SHARED_SAVES_MAX];
@@ -41,7 +42,8 @@ extern const shared_case shared_mark_cases[];
 
 /* Makes a store, runs the case, and checks the store: every save that was answered stands there
  * once. */
-void shared_run(const shared_case *one, int shared, int with_rows);
+enum { SHARED_AS_LOCAL, SHARED_WITHOUT_ROWS, SHARED_WITH_ROWS, SHARED_AS_NFS, SHARED_PLACES };
+void shared_run(const shared_case *one, int which);
 
 /* Saves document `number` under the key "run <number>". id NULL: the library's. Remembers what was
  * answered with HF_OK. */

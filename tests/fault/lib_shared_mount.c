@@ -16,6 +16,7 @@ typedef struct answer {
   long result;
   int sys_errno;
   int used;
+  int others_save;
   char kept[64]; /* a further name of the staged file, in stage/ */
 } answer;
 
@@ -86,6 +87,32 @@ static void ignored_existing(shared_place *place) {
   shared_hook(before_ignored, NULL, &how);
   uint64_t seq = shared_save_must(place, place->first, 10);
   FAULT_CHECK(seq == 4, "it got seq %llu; seq 3 is another's", (unsigned long long)seq);
+}
+
+/* The staged file has got a second name by a request of an earlier try, which was under way for
+ * long; the present one is answered as in the case before. */
+static void before_second_try(void *context, fault_call *call) {
+  answer *how = context;
+  if (!fault_is_publish(call) || how->others_save || how->used == 2)
+    return;
+  how->others_save = 1;
+  (void)shared_save_must(how->place, how->place->second, 11 + (uint64_t)how->used);
+  how->others_save = 0;
+  if (++how->used == 1)
+    return;
+  (void)snprintf(how->kept, sizeof how->kept, "%.26s.kept", call->name);
+  FAULT_CHECK(linkat(call->fd, call->name, call->fd, how->kept, 0) == 0, "no second name");
+  call->skip = 1;
+  call->result = 0;
+  call->sys_errno = 0;
+}
+
+static void count_of_another(shared_place *place) {
+  answer how = {.place = place};
+  shared_hook(before_second_try, NULL, &how);
+  uint64_t seq = shared_save_must(place, place->first, 10);
+  FAULT_CHECK(unlinkat(place->first->stage_fd, how.kept, 0) == 0, "the second name is not there");
+  FAULT_CHECK(seq == 5, "it got seq %llu; seqs 3 and 4 are another's", (unsigned long long)seq);
 }
 
 /* The mount says that it is done, and nothing is there. */
@@ -272,6 +299,8 @@ const shared_case shared_mount_cases[] = {
     {"late-enoent", "link is done and answers ENOENT", SHARED_BOTH, late_enoent},
     {"ignored-existing", "link answers 0 although the name is another's", SHARED_SHARED,
      ignored_existing},
+    {"count-of-another", "the same at a second try, and the staged file has two names",
+     SHARED_SHARED, count_of_another},
     {"nothing-done", "link answers 0 and nothing is there", SHARED_SHARED, nothing_done},
     {"under-way", "link answers EIO and is done later", SHARED_SHARED, under_way},
     {"staged-name-gone", "the staged name vanishes before the link", SHARED_BOTH, staged_name_gone},

@@ -83,6 +83,49 @@ static void packed_away_rename(shared_place *place) {
   FAULT_CHECK(!loose_name_exists(place, "00000000000000000003.json"), "the freed name is in use");
 }
 
+/* ---- lines of one's own ---- */
+
+typedef struct opens {
+  unsigned count; /* of names of records */
+} opens;
+
+static void after_open(void *context, fault_call *call) {
+  opens *seen = context;
+  seen->count += call->kind == FAULT_OPENAT && fault_is_record_name(call->name);
+}
+
+/* A byte of a loose file is another one. */
+static void damage(const shared_place *place, uint64_t seq) {
+  char path[FAULT_PATH_BYTES];
+  (void)snprintf(path, sizeof path, "%.400s/log/%020llu.json", place->path,
+                 (unsigned long long)seq);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  FAULT_CHECK(fd >= 0 && pwrite(fd, "?", 1, 30) == 1 && close(fd) == 0, "cannot damage %s", path);
+}
+
+/* A handle that packs what it has saved itself reads what others have saved, and nothing else; what
+ * it has tried to link where another was faster is not taken for its own. */
+static void own_lines(shared_place *place) {
+  meanwhile what = {.place = place, .happens = another_saves};
+  opens seen = {0};
+  hf_error error = HF_ERROR_INIT;
+  uint64_t packed = 0;
+  if (HF_TILE_RECORDS < 16) /* the tile would be full before there is anything to see */
+    return;
+  place->first->packs = 1; /* no thread does: the last record of the tile is another's */
+  shared_hook(before_publish, NULL, &what);
+  for (uint64_t seq = 4; seq < HF_TILE_RECORDS; seq++)
+    (void)shared_save_must(place, place->first, 100 + seq);
+  (void)shared_save_must(place, place->second, 13);
+  damage(place, 7);
+  shared_hook(NULL, after_open, &seen);
+  fault_must(fault_pack(place->first, &packed, &error), &error, "hf_pack");
+  FAULT_CHECK(packed == 1, "%llu tiles were packed", (unsigned long long)packed);
+  shared_unhook();
+  /* four, and one of them when the log was read to its head */
+  FAULT_CHECK(seen.count <= 5, "%u loose files were read, for 4 of others", seen.count);
+}
+
 /* ---- ended ---- */
 
 static void another_resolves(meanwhile *what) {
@@ -220,6 +263,7 @@ const shared_case shared_other_cases[] = {
     {"packed-away", "others fill and pack the tile right before the link", SHARED_BOTH,
      packed_away},
     {"packed-away-rename", "the same, where names are moved", SHARED_BOTH, packed_away_rename},
+    {"own-lines", "who packs takes from memory what it has saved itself", SHARED_SHARED, own_lines},
     {"ended", "the attempt is ended by a record right before the link", SHARED_BOTH, ended},
     {"same-id", "another retries the same id right before the link", SHARED_BOTH, same_id},
     {"committed-meanwhile", "the owner commits while the attempt is ended", SHARED_BOTH,

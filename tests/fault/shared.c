@@ -16,12 +16,12 @@ int main(int argc, char **argv) {
   size_t ran = 0;
   for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
     for (const shared_case *one = groups[i]; one->name != NULL; one++)
-      for (int shared = 0; shared < 2; shared++)
-        for (int with_rows = 0; with_rows <= shared; with_rows++)
-          if ((only == NULL || strcmp(only, one->name) == 0) && (one->modes & (1 << shared)) != 0) {
-            shared_run(one, shared, with_rows);
-            ran++;
-          }
+      for (int which = 0; which < SHARED_PLACES; which++)
+        if ((only == NULL || strcmp(only, one->name) == 0) &&
+            (one->modes & (which == SHARED_AS_LOCAL ? SHARED_LOCAL : SHARED_SHARED)) != 0) {
+          shared_run(one, which);
+          ran++;
+        }
   FAULT_CHECK(ran > 0, "there is no case %s", only);
   (void)printf("shared: %zu cases\n", ran);
   return 0;

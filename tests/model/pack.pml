@@ -1,6 +1,7 @@
 /* Packing without a lock (docs/PROTOCOL.md, tiles; core/tile_pack.c, core/tile_free.c, core/publish.c, core/log.c).
  *
- * Two owners commit two records each, two packers pack tiles of T records and free what others left, a reader that begins after an
+ * Two owners commit two records each, two packers pack tiles of T records and free what others left (one of them is in the handle of the
+ * first owner, and takes from memory what that one has committed, core/own_lines.c), a reader that begins after an
  * acknowledgement looks at any one record. Everyone may be as slow
  * as he likes at every step: whoever has stopped, or was killed, is one who is slow for ever. With -DPOWER the power goes at any instant,
  * and nobody reads.
@@ -20,6 +21,7 @@
  *   -DONELOOK       it looks at tile/mark before the loose name, and not after it
  *   -DNOCOMPARE     a packer compares nothing (FREE_WITHOUT_COMPARE; with FOREIGN)
  *   -DCOMPARELATE   it compares only after the tile counts (with FOREIGN)
+ *   -DKEEPTRIED     memory holds what its handle tried to link, not what it committed (KEEP_TRIED)
  *   -DFREEEARLY     names are freed before the tile's name and its mark are durable (FREE_BEFORE_TILE_DURABLE; with POWER)
  *   -DMARKEARLY     the mark is extended before the tile's name is durable (with POWER)
  *   -DLEFTEARLY     what a killed packer left is freed though its mark may not be durable yet (with POWER) */
@@ -36,12 +38,14 @@ byte mark = 0;       /* the length of tile/mark */
 byte log_mark = 0;   /* the length of log/mark */
 byte acked = 0;      /* the highest seq that was acknowledged */
 byte hist[N + 1];    /* ghost: what was acknowledged or shown */
+byte own[N + 1];     /* what the first owner's handle keeps, by seq */
 #ifdef POWER
 byte disk[N + 1];    /* log/ as its last fsync left it */
 bit tile_dur[N / T]; /* the tile's name is durable */
 byte mark_dur = 0;   /* the length of tile/mark that is durable */
 #endif
 
+#define KEEP(n, id) if :: first == 1 && own[n] == 0 -> own[n] = id :: else fi
 #define COVERED(n) (((n) - 1) / T < mark)
 
 #ifdef POWER
@@ -74,6 +78,9 @@ again:
     :: else
     fi
   };
+#ifdef KEEPTRIED
+  KEEP(m + 1, id);
+#endif
   atomic { ok = (loose[m + 1] == 0); if :: ok -> loose[m + 1] = id :: else fi }; /* step 4: link */
   if :: !ok -> goto again :: else fi;                   /* EEXIST: read it */
   FSYNC_LOG                                          /* step 5, */
@@ -98,6 +105,9 @@ done:
 #endif
     shown(m, id);                                        /* step 7: the answer */
     if :: acked < m -> acked = m :: else fi;
+#ifndef KEEPTRIED
+    KEEP(m, id);
+#endif
     id++
   };
   goto again;
@@ -131,8 +141,8 @@ again:
   :: log_mark < (i + 1) * T && loose[log_mark + 1] == 0 -> goto fin
   od;
   /* ---- core/tile_pack.c: build ---- */
-  c[0] = loose[i * T + 1];
-  c[1] = loose[i * T + 2];
+  c[0] = (sweeps && own[i * T + 1] != 0 -> own[i * T + 1] : loose[i * T + 1]);
+  c[1] = (sweeps && own[i * T + 2] != 0 -> own[i * T + 2] : loose[i * T + 2]);
   atomic { if :: i < mark -> goto again :: else fi };   /* a tile counts by now: another was faster */
   /* ---- publish: link, then the folders ---- */
   atomic {

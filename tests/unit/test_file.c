@@ -111,6 +111,28 @@ START_TEST(never_writes_through_a_link) {
 }
 END_TEST
 
+START_TEST(without_exclusion_what_is_there_is_met) {
+  hf_autobuf out = {0};
+  hf_error error = HF_ERROR_INIT;
+  int before = open_descriptors();
+  write_file("old", "old");
+  write_file("bare", "");
+  ck_assert_int_eq(linkat(folder_fd, "bare", folder_fd, "name", 0), 0);
+  ck_assert_int_eq(symlinkat("nowhere", folder_fd, "dangling"), 0);
+  ck_assert_int_eq(hf_file_create_alone(folder_fd, "a", "one", 3, 1, &error), HF_OK);
+  ck_assert_int_eq(hf_file_create_alone(folder_fd, "a", "two", 3, 1, &error), HF_EEXIST);
+  ck_assert_int_eq(hf_file_create_alone(folder_fd, "old", "two", 3, 1, &error), HF_EEXIST);
+  ck_assert_int_eq(hf_file_create_alone(folder_fd, "name", "two", 3, 1, &error), HF_EEXIST);
+  ck_assert_int_eq(hf_file_create_alone(folder_fd, "dangling", "two", 3, 1, &error), HF_EIO);
+  ck_assert(!exists("nowhere"));
+  ck_assert_int_eq(hf_file_read(folder_fd, "a", 100, &out, NULL), 1);
+  ck_assert_int_eq(hf_file_read(folder_fd, "old", 100, &out, NULL), 1);
+  ck_assert_int_eq(hf_file_read(folder_fd, "bare", 100, &out, NULL), 1);
+  ck_assert_str_eq(out.data, "oneold");
+  ck_assert_int_eq(open_descriptors(), before);
+}
+END_TEST
+
 static int pwrite_room; /* bytes until the disk is full */
 static size_t pwrite_most;
 
@@ -330,6 +352,7 @@ static Suite *suite(void) {
   tcase_add_test(files, only_regular_files);
   tcase_add_test(files, makes_new_files);
   tcase_add_test(files, never_writes_through_a_link);
+  tcase_add_test(files, without_exclusion_what_is_there_is_met);
   tcase_add_test(files, short_writes_go_on);
   tcase_add_test(files, failed_files_are_removed);
   tcase_add_test(files, durable_means_fsync);
