@@ -96,7 +96,10 @@
   X(GC_BEHIND_MY_BACK, "a document that is gone is judged by the log as it was read before")       \
   X(GC_TILE_NOT_DURABLE, "gc renames a tile's new bytes over it without fsync")                    \
   X(DEDUPE_BY_DROPPED, "a save is answered by a revision whose document gc has dropped")           \
-  X(TRUST_OFFSET, "a record is looked for where it stood before gc wrote its tile anew")
+  X(TRUST_OFFSET, "a record is looked for where it stood before gc wrote its tile anew")           \
+  X(TALLY_UNCHECKED, "a file of stats/ is believed although its check is wrong")                   \
+  X(TALLY_TWICE, "a handle adds what it has counted again and again")                              \
+  X(TALLY_UNLOCKED, "two writers add to a file of stats/ at once")
 
 typedef enum hf_plant {
 #define HF_PLANT_ENUM(name, text) HF_PLANT_##name,
