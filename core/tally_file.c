@@ -118,7 +118,8 @@ int hf_tally_read(int fd, hf_host_stats *ret_tally, hf_tally_is *ret_is) {
     errno = EINVAL;
     return -1;
   }
-  ssize_t got = hf_sys_pread_full(fd, bytes, sizeof bytes, 0);
+  size_t count = file.bytes < sizeof bytes ? (size_t)file.bytes : sizeof bytes;
+  ssize_t got = hf_sys_pread_full(fd, bytes, count, 0);
   if (got < 0)
     return -1;
   *ret_is = hf_tally_take(bytes, (size_t)got, ret_tally);

@@ -97,6 +97,9 @@ TESTS = {
     "GC_TILE_NOT_DURABLE": ["fault_powerloss", "--mode", "local-gc"],
     "DEDUPE_BY_DROPPED": ["fault_gc", "--case", "dedupe"],
     "TRUST_OFFSET": ["fault_gc", "--case", "moved"],
+    "TALLY_UNLOCKED": ["fault_tally", "--case", "between"],
+    "TALLY_TWICE": ["fault_tally", "--case", "again"],
+    "TALLY_UNCHECKED": ["fault_tally", "--case", "flipped"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
 # Without a hook at the right instant these must be caught, too: by the storm, by a writer that is stopped.
