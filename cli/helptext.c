@@ -24,6 +24,7 @@ const char hf_cli_about[] =
     "(limits.document_bytes_max of the configuration), nested up to 512 deep. The "
     "configuration is one JSON object: filesystems (a type and its locker), lockers (options), "
     "limits (document_bytes_max), packing (automatic: false leaves packing to holdfast pack), "
+    "stats (writers: false keeps what writers count out of the store), "
     "compare (the rules of holdfast diff).";
 
 const hf_cli_text_row hf_cli_exit_rows[] = {

@@ -33,26 +33,27 @@ static int choose_format(const hf_cli *cli, stats_format *ret_format) {
   return HF_CLI_DONE;
 }
 
-static void print(FILE *to, stats_format format, const hf_info *info, const hf_store_stats *stats) {
+static void print(FILE *to, stats_format format, const hf_info *info, const hf_store_stats *stats,
+                  const hf_writer_stats *writers) {
   switch (format) {
   case STATS_TEXT:
-    hf_cli_stats_text(to, info, stats);
+    hf_cli_stats_text(to, info, stats, writers);
     break;
   case STATS_JSON:
-    hf_cli_stats_json(to, info, stats);
+    hf_cli_stats_json(to, info, stats, writers);
     break;
   case STATS_PROMETHEUS:
-    hf_cli_stats_prometheus(to, info, stats);
+    hf_cli_stats_prometheus(to, info, stats, writers);
     break;
   }
 }
 
 static int print_to_file(hf_cli *cli, stats_format format, const hf_info *info,
-                         const hf_store_stats *stats) {
+                         const hf_store_stats *stats, const hf_writer_stats *writers) {
   hf_cli_outfile file;
   int status = hf_cli_outfile_open(cli, cli->args.out, &file);
   if (status == HF_CLI_DONE) {
-    print(file.stream, format, info, stats);
+    print(file.stream, format, info, stats, writers);
     status = hf_cli_outfile_commit(cli, &file);
   }
   hf_cli_outfile_close(&file);
@@ -60,13 +61,13 @@ static int print_to_file(hf_cli *cli, stats_format format, const hf_info *info,
 }
 
 static int print_to_stdout(hf_cli *cli, stats_format format, const hf_info *info,
-                           const hf_store_stats *stats) {
+                           const hf_store_stats *stats, const hf_writer_stats *writers) {
   char *text = NULL;
   size_t bytes = 0;
   FILE *to = open_memstream(&text, &bytes);
   if (to == NULL)
     return hf_cli_no_memory(cli);
-  print(to, format, info, stats);
+  print(to, format, info, stats, writers);
   int failed = ferror(to);
   if (fclose(to) != 0 || failed) {
     free(text);
@@ -86,6 +87,7 @@ static int run_stats(hf_cli *cli) {
     return status;
   hf_stats_options options = {.progress = hf_cli_progress};
   hf_store_stats stats;
+  hf_writer_stats *writers = NULL;
   hf_info info;
   hf_error err = HF_ERROR_INIT;
   hf_cli_signals_catch();
@@ -93,6 +95,8 @@ static int run_stats(hf_cli *cli) {
   int rc = hf_get_store_stats(cli->store, &options, &stats, &err);
   if (rc == HF_OK)
     rc = hf_store_info(cli->store, &info, &err);
+  if (rc == HF_OK)
+    rc = hf_get_writer_stats(cli->store, &writers, &err);
   hf_cli_progress_clear();
   if (rc == HF_ECANCELLED)
     return hf_cli_failed(cli, cli->store_path, "stopped by a signal; nothing was written");
@@ -101,8 +105,10 @@ static int run_stats(hf_cli *cli) {
   if (stats.counter_error[0] != '\0')
     hf_cli_warning(cli, NULL, "repairs of the locker's counter are not known: %s",
                    stats.counter_error);
-  return cli->args.out != NULL ? print_to_file(cli, format, &info, &stats)
-                               : print_to_stdout(cli, format, &info, &stats);
+  status = cli->args.out != NULL ? print_to_file(cli, format, &info, &stats, writers)
+                                 : print_to_stdout(cli, format, &info, &stats, writers);
+  hf_writer_stats_free(&writers);
+  return status;
 }
 
 const hf_cli_command hf_cli_command_stats = {
@@ -122,9 +128,12 @@ const hf_cli_command hf_cli_command_stats = {
         "it. Names begin with holdfast_, units are bytes and seconds, and the label store is the "
         "store's uuid.\n"
         "\n"
-        "How long writers waited for the lock, and how often they met each other, each writer "
-        "counts in its memory (hf_get_handle_stats; save --verbose tells it): kept in the store it "
-        "would cost each save a write.",
+        "How long writers waited for the lock, how often another one had taken their number first, "
+        "what they saved and flushed, in all and by host, is what they have counted themselves: "
+        "each adds it to a file of its host in stats/ behind its first save, every 5 s at most, "
+        "and when it ends. One that is killed loses what it had not added yet. \"stats\": "
+        "{\"writers\": false} in the configuration makes a host's writers keep it to "
+        "themselves.",
     .examples = "holdfast stats\n"
                 "holdfast stats --format prometheus --out /var/lib/node_exporter/holdfast.prom",
     .options = stats_options,

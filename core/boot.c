@@ -11,21 +11,18 @@
 
 #include "banned.h"
 
-enum { BOOT_BYTES = 40 };
-
 static const char kernel_place[] = "/proc/sys/kernel/random/boot_id";
 static const char boot_place[] = "tile/" HF_BOOT_NAME;
 
-/* Containers of one host have the same. */
-static int read_boot_id(char boot[BOOT_BYTES], hf_error *reterr) {
+int hf_boot_id(char boot[HF_BOOT_ID_BYTES], hf_error *reterr) {
 #ifdef HF_TEST_PLANTS
   if (hf_test_boot() != NULL) {
-    (void)snprintf(boot, BOOT_BYTES, "%s", hf_test_boot());
+    (void)snprintf(boot, HF_BOOT_ID_BYTES, "%s", hf_test_boot());
     return HF_OK;
   }
 #endif
   hf_autofd int fd = hf_sys_openat(AT_FDCWD, kernel_place, O_RDONLY, 0);
-  ssize_t got = fd >= 0 ? hf_sys_pread_full(fd, boot, BOOT_BYTES - 1, 0) : -1;
+  ssize_t got = fd >= 0 ? hf_sys_pread_full(fd, boot, HF_BOOT_ID_BYTES - 1, 0) : -1;
   if (got <= 0)
     return hf_err_sys(reterr, HF_EIO, errno, kernel_place,
                       "cannot read the id of this boot, which journal mode needs");
@@ -35,8 +32,8 @@ static int read_boot_id(char boot[BOOT_BYTES], hf_error *reterr) {
 }
 
 int hf_boot_is_told(hf_store *store, hf_error *reterr) {
-  char boot[BOOT_BYTES];
-  char told[BOOT_BYTES] = "";
+  char boot[HF_BOOT_ID_BYTES];
+  char told[HF_BOOT_ID_BYTES] = "";
   if (store->boot_is_told)
     return 1;
   hf_autofd int fd = hf_sys_openat(store->tile_fd, HF_BOOT_NAME, O_RDONLY, 0);
@@ -44,7 +41,7 @@ int hf_boot_is_told(hf_store *store, hf_error *reterr) {
     return errno == ENOENT ? 0 : hf_err_sys(reterr, HF_EIO, errno, boot_place, "cannot be opened");
   if (hf_sys_pread_full(fd, told, sizeof told - 1, 0) < 0)
     return hf_err_sys(reterr, HF_EIO, errno, boot_place, "cannot be read");
-  int status = read_boot_id(boot, reterr);
+  int status = hf_boot_id(boot, reterr);
   if (status != HF_OK)
     return status;
   store->boot_is_told = strcmp(boot, told) == 0;
@@ -52,8 +49,8 @@ int hf_boot_is_told(hf_store *store, hf_error *reterr) {
 }
 
 int hf_boot_tell(hf_store *store, hf_error *reterr) {
-  char boot[BOOT_BYTES];
-  int status = read_boot_id(boot, reterr);
+  char boot[HF_BOOT_ID_BYTES];
+  int status = hf_boot_id(boot, reterr);
   if (status != HF_OK)
     return status;
   hf_autofd int fd = hf_sys_openat(store->tile_fd, HF_BOOT_NAME, O_RDWR | O_CREAT, 0666);

@@ -6,6 +6,11 @@
 
 #define HF_BOOT_NAME "boot"
 
+enum { HF_BOOT_ID_BYTES = 40 };
+
+/* The id of this boot of the system. Containers of one host have the same. */
+int hf_boot_id(char boot[HF_BOOT_ID_BYTES], hf_error *reterr);
+
 /* Does it say that somebody has appended in this boot? 1, 0, or negative. Once told, it stays. */
 int hf_boot_is_told(hf_store *store, hf_error *reterr);
 

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "err.h"
 #include "journal.h"
+#include "tally.h"
 #include "turn.h"
 
 #include "banned.h"
@@ -231,4 +232,5 @@ void hf_commit(hf_store *store, hf_attempt *const *attempts, size_t count) {
   (void)pthread_mutex_unlock(&store->queue_mutex);
   atomic_fetch_sub(&store->savers, 1);
   count_outcomes(store, attempts, count);
+  hf_tally_note(store);
 }

@@ -133,6 +133,10 @@ int hf_config_packs(const hf_config *config) {
   return config == NULL || !config->packs_not;
 }
 
+int hf_config_counts(const hf_config *config) {
+  return config == NULL || !config->counts_not;
+}
+
 uint64_t hf_config_document_bytes_max(const hf_config *config) {
   return config != NULL && config->document_bytes_max != 0 ? config->document_bytes_max
                                                            : HF_DOC_BYTES_MAX_DEFAULT;

@@ -27,6 +27,7 @@ struct hf_config {
   char *path;                  /* NULL: built-in defaults */
   uint64_t document_bytes_max; /* 0: the default */
   int packs_not;               /* packing.automatic is false */
+  int counts_not;              /* stats.writers is false */
   hf_config_pair *filesystems; /* a type and its locker's scheme */
   size_t filesystems_count;
   hf_config_pair *lockers; /* a scheme and its options' text */

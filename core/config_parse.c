@@ -274,6 +274,20 @@ static int take_packing(hf_config *config, const cJSON *object, hf_error *reterr
   return HF_OK;
 }
 
+/* ---- stats ---- */
+
+static int take_stats(hf_config *config, const cJSON *object, hf_error *reterr) {
+  static const char *const names[] = {"writers", NULL};
+  int status = check_members(config, object, "stats", names, reterr);
+  if (status < 0)
+    return status;
+  const cJSON *writers = cJSON_GetObjectItemCaseSensitive(object, "writers");
+  if (writers != NULL && !cJSON_IsBool(writers))
+    return wrong_type(config, "stats", writers, "true or false", reterr);
+  config->counts_not = cJSON_IsFalse(writers);
+  return HF_OK;
+}
+
 /* ---- the whole ---- */
 
 /* JSON that is not JSON, with its line and column behind the file's name. */
@@ -291,8 +305,8 @@ static int check_json(const hf_config *config, const char *text, size_t bytes, h
 }
 
 static int take_all(hf_config *config, const cJSON *root, const hf_json *text, hf_error *reterr) {
-  static const char *const names[] = {"filesystems", "lockers", "limits",
-                                      "packing",     "compare", NULL};
+  static const char *const names[] = {"filesystems", "lockers", "limits", "packing",
+                                      "stats",       "compare", NULL};
   hf_json lockers = {0}, compare = {0};
   int status = check_members(config, root, "", names, reterr);
   (void)hf_json_member(text, "lockers", &lockers);
@@ -307,6 +321,8 @@ static int take_all(hf_config *config, const cJSON *root, const hf_json *text, h
       status = take_lockers(config, member, &lockers, reterr);
     else if (strcmp(member->string, "limits") == 0)
       status = take_limits(config, member, reterr);
+    else if (strcmp(member->string, "stats") == 0)
+      status = take_stats(config, member, reterr);
     else if (strcmp(member->string, "compare") == 0)
       status = hf_compare_parse(&config->compare, config->path, &compare, reterr);
     else

@@ -1,7 +1,7 @@
 /* What a handle has counted. */
 #include <holdfast/stats.h>
 
-#include "store.h"
+#include "handle_stats.h"
 
 #include "banned.h"
 
@@ -9,12 +9,9 @@ static uint64_t read_of(const hf_counter *counter) {
   return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-int hf_get_handle_stats(const hf_store *store, hf_handle_stats *ret_stats, hf_error *reterr) {
-  int status = hf_store_check(store, reterr);
-  if (status != HF_OK)
-    return status;
+hf_handle_stats hf_handle_counted(const hf_store *store) {
   const hf_counters *counters = &store->counters;
-  *ret_stats = (hf_handle_stats){
+  return (hf_handle_stats){
       .saves = read_of(&counters->saves),
       .unchanged = read_of(&counters->unchanged),
       .refused = read_of(&counters->refused),
@@ -29,5 +26,11 @@ int hf_get_handle_stats(const hf_store *store, hf_handle_stats *ret_stats, hf_er
       .lock_failures = read_of(&counters->lock_failures),
       .counter_repairs = read_of(&counters->counter_repairs),
   };
-  return HF_OK;
+}
+
+int hf_get_handle_stats(const hf_store *store, hf_handle_stats *ret_stats, hf_error *reterr) {
+  int status = hf_store_check(store, reterr);
+  if (status == HF_OK)
+    *ret_stats = hf_handle_counted(store);
+  return status;
 }

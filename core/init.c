@@ -20,10 +20,12 @@
 #include "peer_record.h"
 #include "probe.h"
 #include "sys.h"
+#include "tally.h"
 
 #include "banned.h"
 
-static const char *const folders[] = {"stage", "log", "tile", "index", "blob", "quarantine"};
+static const char *const folders[] = {"stage", "log",        "tile",         "index",
+                                      "blob",  "quarantine", HF_TALLY_FOLDER};
 enum { FOLDERS = sizeof folders / sizeof folders[0] };
 
 /* Makes the folder with its parents; each new name is made durable in its parent. */

@@ -6,14 +6,20 @@
 #include "file.h"
 #include "stats.h"
 #include "sys.h"
+#include "tally.h"
 
 #include "banned.h"
 
 enum { DEPTH_MAX = 3 };
 
 static const char *const place_names[HF_STATS_PLACES] = {
-    [HF_STATS_LOG] = "log",     [HF_STATS_TILE] = "tile",   [HF_STATS_INDEX] = "index",
-    [HF_STATS_BLOB] = "blob",   [HF_STATS_STAGE] = "stage", [HF_STATS_QUARANTINE] = "quarantine",
+    [HF_STATS_LOG] = "log",
+    [HF_STATS_TILE] = "tile",
+    [HF_STATS_INDEX] = "index",
+    [HF_STATS_BLOB] = "blob",
+    [HF_STATS_STAGE] = "stage",
+    [HF_STATS_QUARANTINE] = "quarantine",
+    [HF_STATS_COUNTED] = HF_TALLY_FOLDER,
     [HF_STATS_OTHER] = "other",
 };
 

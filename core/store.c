@@ -21,6 +21,7 @@
 #include "stage.h"
 #include "store_locker.h"
 #include "sys.h"
+#include "tally.h"
 #include "tile.h"
 #include "tile_map.h"
 
@@ -56,14 +57,17 @@ void hf_close(hf_store **store) {
   hf_store *old = *store;
   *store = NULL;
   hf_packer_close(old);
-  if (old->owner_pid == getpid())
+  if (old->owner_pid == getpid()) {
     hf_log_rows_end(old);
+    hf_tally_end(old);
+  }
   hf_part_forget(old);
   hf_store_close_locker(old);
-  int *fds[] = {&old->root_fd,  &old->stage_fd,        &old->log_fd,
-                &old->tile_fd,  &old->blob_fd,         &old->log_mark_fd,
-                &old->index_fd, &old->tile_mark_fd,    &old->log_mark_write_fd,
-                &old->rows_fd,  &old->log_mark_pin_fd, &old->tile_mark_pin_fd};
+  int *fds[] = {&old->root_fd,        &old->stage_fd,        &old->log_fd,
+                &old->tile_fd,        &old->blob_fd,         &old->log_mark_fd,
+                &old->index_fd,       &old->tile_mark_fd,    &old->log_mark_write_fd,
+                &old->rows_fd,        &old->log_mark_pin_fd, &old->tile_mark_pin_fd,
+                &old->tally.folder_fd};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     hf_fd_cleanup(fds[i]);
   for (size_t i = 0; i < HF_TILE_FOLDERS_KEPT; i++) {
@@ -98,9 +102,10 @@ static hf_store *store_new(void) {
     return NULL;
   store->owner_pid = getpid();
   store->root_fd = store->stage_fd = store->log_fd = store->tile_fd = store->blob_fd = -1;
-  store->index_fd = store->rows_fd = -1;
+  store->index_fd = store->rows_fd = store->tally.folder_fd = -1;
   store->log_mark_fd = store->tile_mark_fd = store->log_mark_write_fd = -1;
   store->log_mark_pin_fd = store->tile_mark_pin_fd = store->part.fd = -1;
+  atomic_flag_clear(&store->tally.busy);
   (void)pthread_mutex_init(&store->locker_mutex, NULL); /* none of them fails on Linux */
   (void)pthread_mutex_init(&store->view_mutex, NULL);
   (void)pthread_mutex_init(&store->part_mutex, NULL);
@@ -221,6 +226,7 @@ static int take_options(hf_store *store, const hf_open_options *options, hf_erro
   store->config = config;
   store->document_bytes_max = hf_config_document_bytes_max(config);
   store->packs = hf_config_packs(config);
+  store->tally.counts_not = !hf_config_counts(config);
   store->log = options != NULL ? options->log : NULL;
   store->log_context = options != NULL ? options->log_context : NULL;
   store->purpose = strdup(purpose);

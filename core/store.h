@@ -18,6 +18,7 @@
 #include "manifest.h"
 #include "own_lines.h"
 #include "part.h"
+#include "tally_state.h"
 #include "view.h"
 
 enum {
@@ -121,6 +122,7 @@ struct hf_store {
   int64_t counter_told_ms;
 
   hf_counters counters;
+  hf_tally_state tally;
 };
 
 /* HF_EFORKED where this process did not open the store. Every public function asks first. */

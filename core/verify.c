@@ -13,7 +13,8 @@
 #include "banned.h"
 
 static void work_free(hf_verify_work *work) {
-  int *fds[] = {&work->root_fd, &work->stage_fd, &work->log_fd, &work->tile_fd, &work->blob_fd};
+  int *fds[] = {&work->root_fd, &work->stage_fd, &work->log_fd,
+                &work->tile_fd, &work->blob_fd,  &work->tally_fd};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     hf_fd_cleanup(fds[i]);
   hf_buf_free(&work->manifest_text);
@@ -68,6 +69,8 @@ static int check_parts(hf_verify_work *work, hf_error *reterr) {
     status = hf_verify_ids(work, reterr);
   if (status == HF_OK && work->stage_fd >= 0)
     status = hf_verify_list_stage(work, reterr);
+  if (status == HF_OK && work->tally_fd >= 0)
+    status = hf_verify_list_tally(work, reterr);
   return status;
 }
 
@@ -86,6 +89,7 @@ int hf_verify(const char *path, const hf_verify_options *options, hf_verify_repo
   work->options = options != NULL ? options : &none;
   work->report = &report;
   work->root_fd = work->stage_fd = work->log_fd = work->tile_fd = work->blob_fd = -1;
+  work->tally_fd = -1;
   int status = open_root(path, work, reterr);
   if (status == HF_OK)
     status = hf_fs_detect(work->path, &work->fs, reterr);

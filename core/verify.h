@@ -115,6 +115,7 @@ typedef struct hf_verify_work {
   int log_fd;
   int tile_fd;
   int blob_fd;
+  int tally_fd;
   int tile_made;  /* by this repair: its mark is not missed */
   int log_usable; /* log/ and tile/ are there */
 
@@ -302,6 +303,9 @@ int hf_verify_drop_add(hf_verify_work *work, const hf_line *line, hf_error *rete
 int hf_verify_drops(hf_verify_work *work, hf_error *reterr);
 /* Is there such a record about the tile? Asked behind hf_verify_drops. */
 int hf_verify_drops_of(const hf_verify_work *work, uint64_t tile);
+
+/* stats/ (verify_tally.c). */
+int hf_verify_list_tally(hf_verify_work *work, hf_error *reterr);
 
 /* The indexes (verify_index.c). */
 int hf_verify_index(hf_verify_work *work, hf_error *reterr);

@@ -8,12 +8,17 @@
 #include "peer_record.h"
 #include "repair.h"
 #include "sys.h"
+#include "tally.h"
 #include "verify.h"
 
 #include "banned.h"
 
 /* What holds records is never put aside by a repair: it may be a filesystem that is not mounted. */
-enum folder_flags { FOLDER_NEEDED = 1, FOLDER_HOLDS_RECORDS = 2 };
+enum folder_flags {
+  FOLDER_NEEDED = 1,
+  FOLDER_HOLDS_RECORDS = 2,
+  FOLDER_MAY_LACK = 4 /* stores from before have none */
+};
 
 typedef struct folder {
   const char *name;
@@ -27,6 +32,7 @@ static const folder folders[] = {
     {"stage", FOLDER_NEEDED},
     {"index", 0},
     {"quarantine", 0},
+    {HF_TALLY_FOLDER, FOLDER_MAY_LACK},
 };
 enum { FOLDERS = sizeof folders / sizeof folders[0] };
 
@@ -132,6 +138,8 @@ static int open_folder(hf_verify_work *work, const folder *one, int *ret_fd, hf_
   int is = hf_verify_name(work->root_fd, one->name, "", NULL, NULL, reterr);
   if (is < 0)
     return is;
+  if (is == HF_NAME_ABSENT && (one->flags & FOLDER_MAY_LACK) != 0)
+    return HF_OK;
   if (is != HF_NAME_FOLDER) {
     int status = say_folder(work, one, (hf_kind_of_name)is, reterr);
     if (status == HF_OK)
@@ -145,7 +153,8 @@ static int open_folder(hf_verify_work *work, const folder *one, int *ret_fd, hf_
 }
 
 int hf_verify_root(hf_verify_work *work, hf_error *reterr) {
-  int *fds[FOLDERS] = {&work->log_fd, &work->tile_fd, &work->blob_fd, &work->stage_fd, NULL, NULL};
+  int *fds[FOLDERS] = {&work->log_fd, &work->tile_fd, &work->blob_fd, &work->stage_fd,
+                       NULL,          NULL,           &work->tally_fd};
   int status = hf_dir_each(work->root_fd, work->path, root_entry, work, reterr);
   for (int i = 0; i < FOLDERS && status == HF_OK; i++) {
     status = open_folder(work, &folders[i], fds[i], reterr);

@@ -36,6 +36,10 @@ HF_API uint64_t hf_config_document_bytes_max(const hf_config *config);
  * config may be NULL. */
 HF_API int hf_config_packs(const hf_config *config);
 
+/* stats.writers: 1 (the default): handles that save add what they count to a file of the store
+ * (hf_get_writer_stats); 0: they keep it to themselves. config may be NULL. */
+HF_API int hf_config_counts(const hf_config *config);
+
 /* The locker's scheme for a filesystem type: the file's "filesystems" table over the built-in one.
  * config may be NULL. Never NULL: an unknown type answers "redis". Owned by config or static. */
 HF_API const char *hf_config_locker_for(const hf_config *config, const char *fs_type);

@@ -10,8 +10,8 @@ extern "C" {
 
 /* ---- a handle's own ---- */
 
-/* What a handle has done since it was opened. All of it is counted in memory, where it happens:
- * nothing is written, and no call is made for it. */
+/* What a handle has done since it was opened. All of it is counted in memory, where it happens: no
+ * call is made for it. What is kept of it in the store: hf_get_writer_stats. */
 typedef struct hf_handle_stats {
   uint64_t saves;     /* snapshots that were saved: new records */
   uint64_t unchanged; /* requests that were answered by a record that was there */
@@ -34,6 +34,41 @@ typedef struct hf_handle_stats {
  * HF_EFORKED. */
 HF_API int hf_get_handle_stats(const hf_store *store, hf_handle_stats *ret_stats, hf_error *reterr);
 
+/* ---- all writers' ---- */
+
+enum { HF_STATS_HOST_BYTES = 64 };
+
+/* What the writers of a host have counted in this store. */
+typedef struct hf_host_stats {
+  char host[HF_STATS_HOST_BYTES]; /* its name, UTF-8; "": it has none, or the sum of all */
+  uint64_t handles;               /* that have saved, or have tried to */
+  hf_handle_stats counted;        /* the sum over them; of lock_wait_us_max the longest */
+  int64_t since_unix_us;          /* counted from then on, by the host's clock */
+  int64_t last_unix_us;           /* when something was added last */
+} hf_host_stats;
+
+typedef struct hf_writer_stats {
+  hf_host_stats total;
+  hf_host_stats *hosts; /* by name, each once; NULL where there is none */
+  size_t hosts_count;
+  uint64_t unread; /* files of stats/ that cannot be read, or do not check (holdfast verify) */
+} hf_writer_stats;
+
+/* What handles of all processes, living and gone, have counted: each handle adds its own figures to
+ * a file of its host behind its first commit, later behind one every 5 s at most, and when it is
+ * closed. So a process that is killed loses what it counted since it last added, and so does one
+ * that ends without hf_close; figures of handles that are at work may be 5 s old. What cannot be
+ * added (no room, no right, a file that does not check, more than 1,024 such files) is not counted,
+ * and nobody is told: saves come first. Figures rise, and begin anew where somebody removed the
+ * files, which is allowed at any time. Several users of a host, and hosts of one name, are one.
+ * Containers without an id of their own (/etc/machine-id) are told by the name of the one that
+ * saved first under their kernel. Takes no lock. The caller frees *ret_stats.
+ * Errors: HF_EIO (stats/ cannot be listed), HF_ENOMEM, HF_EINVAL, HF_EFORKED. Thread-safe. */
+HF_API int hf_get_writer_stats(hf_store *store, hf_writer_stats **ret_stats, hf_error *reterr);
+
+/* Frees *stats and sets it to NULL. Accepts NULL and a pointer to NULL. */
+HF_API void hf_writer_stats_free(hf_writer_stats **stats);
+
 /* ---- a store's ---- */
 
 enum { HF_STATS_OPS_MAX = 16, HF_STATS_OP_BYTES = 24 };
@@ -51,6 +86,7 @@ typedef enum hf_stats_place {
   HF_STATS_BLOB,       /* documents over HF_DOC_INLINE_BYTES_MAX */
   HF_STATS_STAGE,      /* files of saves at work, and leftovers of killed ones */
   HF_STATS_QUARANTINE, /* what verify --repair put aside */
+  HF_STATS_COUNTED,    /* what writers have counted (hf_get_writer_stats): derived */
   HF_STATS_OTHER,      /* the manifest, the lock, what is not ours */
   HF_STATS_PLACES
 } hf_stats_place;
@@ -111,7 +147,8 @@ typedef struct hf_stats_options {
 HF_API int hf_get_store_stats(hf_store *store, const hf_stats_options *options,
                               hf_store_stats *ret_stats, hf_error *reterr);
 
-/* "log", "tile", "index", "blob", "stage", "quarantine", "other"; NULL past the last. Static. */
+/* "log", "tile", "index", "blob", "stage", "quarantine", "stats", "other"; NULL past the last.
+ * Static. */
 HF_API const char *hf_stats_place_name(hf_stats_place place);
 
 #ifdef __cplusplus

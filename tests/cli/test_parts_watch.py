@@ -72,6 +72,26 @@ class Parts(Case):
         self.assertEqual(out, "3\n")
         self.assertIn("saved 1, unchanged 0, in 1 commits", err)
 
+    def test_what_writers_counted(self):
+        """The lines that the page shows, but for their numbers and names; and the samples that its tables tell of."""
+        with open(os.path.join(TREE, "docs", "asking", "stats.md"), encoding="utf-8") as file:
+            page = file.read()
+
+        def shapes(text):
+            lines = re.findall(r"^ *(?:writers|lock|conflicts|flushes|  [^ ]+:) .*$", text, re.M)
+            return {re.sub(r"[0-9.]+", "N", re.sub(r"^ +[^ ]+: ", "  HOST: ", line)).strip().replace("hosts", "host")
+                    for line in lines}
+
+        shown = shapes("\n".join(line[4:] for line in page.splitlines() if line.startswith("    ")))
+        self.assertEqual(len(shown), 5)
+        self.run_any("save", "--run-id", "monday", "--stage", "TRAINING", "--if-absent", "-", input="{}")
+        self.assertEqual(shapes(self.run_line("holdfast stats")[0]), shown)
+        families = parse_prometheus(self.run_line("holdfast stats --format prometheus")[0])
+        table = page.split("label `host`:", 1)[1].split("\n\n", 2)[1]
+        names = {"holdfast_" + name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+        with_host = {name for name, (_, samples) in families.items() if any("host" in dict(key) for key in samples)}
+        self.assertEqual(names, with_host)
+
 
 if __name__ == "__main__":
     main()

@@ -1,5 +1,6 @@
 """Bad places: what cannot be read or written, what is not what it seems, and a full disk."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -333,14 +334,39 @@ class FullDisk(Case):
         self.assertEqual(os.listdir(os.path.join(self.store, "stage")), [])
         print(f"full disk: {len(saved)} saves, {failures} refused, each with status 1")
 
-    def test_an_export_to_a_full_disk_leaves_nothing(self):
-        self.save("r", "s", {"x": "y" * 60000})
+    def fill(self):
         with open(os.path.join(self.disk, "filler"), "wb", buffering=0) as f:
             try:
                 while f.write(b"\0" * 4096):
                     pass
             except OSError:
                 pass
+
+    def test_what_writers_count_needs_no_room(self):
+        """In journal mode there is room for the record; none for its writer's figures, which nobody misses then."""
+        counts = os.path.join(self.store, "stats")
+        self.save("r0", "s", {})
+        for name in os.listdir(counts):
+            os.unlink(os.path.join(counts, name))
+        os.sync()  # only then its room can be given to others
+        self.fill()
+        last = os.path.join(self.disk, "last")
+        os.mkdir(last)
+        for i in range(64):  # the last blocks, which one large file does not get
+            with open(os.path.join(last, str(i)), "wb", buffering=0) as f, contextlib.suppress(OSError):
+                f.write(b"x")
+        result = self.run_ok("save", "--run-id", "r1", "--stage", "s", "-", input="{}")
+        self.assertEqual((result.out, result.err), ("2\n", ""))
+        self.assertEqual(self.run_ok("stats", "--json").json["writers"]["hosts"], [])
+        os.unlink(os.path.join(self.disk, "filler"))
+        os.sync()
+        self.save("r2", "s", {})
+        self.assertEqual(self.run_ok("stats", "--json").json["writers"]["total"]["saves"], 1)
+        self.assertStoreIntact()
+
+    def test_an_export_to_a_full_disk_leaves_nothing(self):
+        self.save("r", "s", {"x": "y" * 60000})
+        self.fill()
         out = os.path.join(self.disk, "out")
         for form in ("jsonl", "sqlite", "parquet"):
             result = self.run_bad(FAILED, "export", "--format", form, "--out", out, says=[out])

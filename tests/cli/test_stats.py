@@ -9,7 +9,7 @@ import test_redis
 from support import FAILED, TREE, USAGE, Case, main
 
 PLANTED = os.environ.get("HOLDFAST_PLANTED") or os.path.join(TREE, "build", "dev", "tests", "holdfast-planted")
-PLACES = "log tile index blob stage quarantine other".split()
+PLACES = "log tile index blob stage quarantine stats other".split()
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"'
 SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)?\}})? (-?[0-9]+(?:\.[0-9]+)?)")

@@ -107,6 +107,9 @@ TESTS = {
     "PREV_UNTOLD": [*CLI, os.path.join(HERE, "..", "cli", "test_unread.py"), "UnreadJournal.test_what_is_passed_over"],
     "PREV_RETIRED": [*RETIRE, "RetirePublish.test_what_it_hides"],
     "JUDGE_BY_RETIRED": [*RETIRE, "Retire.test_saves_after_it"],
+    "TALLY_UNLOCKED": ["fault_tally", "--case", "between"],
+    "TALLY_TWICE": ["fault_tally", "--case", "again"],
+    "TALLY_UNCHECKED": ["fault_tally", "--case", "flipped"],
     "SEQ_FROM_CLOCK": ["fault_storm", "--locker", "flock", "--seed", "2", "--seeds", "1", "--saves", "400"],
 }
 # Without a hook at the right instant these must be caught, too: by the storm, by a writer that is stopped.
