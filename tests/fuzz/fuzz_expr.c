@@ -35,7 +35,7 @@ static hf_line line_of(const char *doc, size_t bytes) {
 }
 
 static int ask(const hf_expr *expr, const hf_line *line) {
-  hf_subject subject = {7, line, NULL, NULL, NULL};
+  hf_subject subject = {.seq = 7, .line = line};
   int got = hf_expr_match_subject(expr, &subject, NULL);
   must(got == 0 || got == 1, "an answer is yes or no");
   return got;
