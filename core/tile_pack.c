@@ -330,10 +330,13 @@ static int compare(const packing *work, hf_error *reterr) {
 /* ---- the marks ---- */
 
 /* Bytes that never change: who writes them again changes nothing. They are, for whoever wrote them
- * first may have died before they were durable, and an fsync here would not send them (NFS). */
-static int write_mark(int dirfd, const char *place, const char *bytes, size_t count, uint64_t from,
-                      hf_error *reterr) {
-  hf_autofd int fd = hf_sys_openat(dirfd, HF_MARK_NAME, O_WRONLY, 0);
+ * first may have died before they were durable, and an fsync here would not send them (NFS).
+ * Shared: O_DSYNC, else Linux's client of NFS writes the bytes around these, too, as it remembers
+ * them, and so zeros over what others have written (seen on 6.1 with NFSv4.1). */
+static int write_mark(const hf_store *store, int dirfd, const char *place, const char *bytes,
+                      size_t count, uint64_t from, hf_error *reterr) {
+  int flags = O_WRONLY | (store->shared ? O_DSYNC : 0);
+  hf_autofd int fd = hf_sys_openat(dirfd, HF_MARK_NAME, flags, 0);
   if (fd < 0 || hf_sys_pwrite_full(fd, bytes, count, (off_t)from) != 0)
     return hf_err_sys(reterr, HF_EIO, errno, place, "cannot write the mark");
   if (!HF_PLANTED(FREE_BEFORE_TILE_DURABLE) && hf_sys_fsync(fd) != 0)
@@ -350,15 +353,17 @@ static int secure_log_mark(const group *all, hf_error *reterr) {
   for (size_t k = 0; k < all->count; k++)
     for (size_t i = 0; i < HF_TILE_RECORDS; i++)
       bytes[count++] = (all->tile[k]->rows[i].flags & HF_ROW_FIRST) != 0 ? 'f' : '+';
-  return write_mark(all->tile[0]->store->log_fd, log_mark_place, bytes, count,
-                    all->tile[0]->first - 1, reterr);
+  const hf_store *store = all->tile[0]->store;
+  return write_mark(store, store->log_fd, log_mark_place, bytes, count, all->tile[0]->first - 1,
+                    reterr);
 }
 
 int hf_tile_mark_secure(hf_store *store, uint64_t tiles, hf_error *reterr) {
   char bytes[TILE_MARK_AGAIN];
   uint64_t count = tiles < sizeof bytes ? tiles : sizeof bytes;
   memset(bytes, 't', sizeof bytes);
-  return write_mark(store->tile_fd, tile_mark_place, bytes, (size_t)count, tiles - count, reterr);
+  return write_mark(store, store->tile_fd, tile_mark_place, bytes, (size_t)count, tiles - count,
+                    reterr);
 }
 
 /* ---- the loose names ---- */
