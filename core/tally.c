@@ -20,8 +20,8 @@
 #include "banned.h"
 
 enum {
-  TRIES_MAX = 25, /* for the lock, when the handle is closed */
-  TRY_PAUSE_NS = 2000000,
+  TRIES_MAX = 50, /* for the lock, when the handle is closed */
+  TRY_PAUSE_NS = 5000000,
   BUSY_PAUSE_MS = 200,
   FAILED_PAUSE_MS = 60000,
   MACHINE_ID_CHARS = 32,

@@ -173,6 +173,35 @@ START_TEST(a_name_that_another_has_taken) {
 }
 END_TEST
 
+/* What writers count: tests/fault/tally.c, tests/cli/test_writers.py. */
+START_TEST(what_writers_counted) {
+  hf_writer_stats *stats = NULL;
+  hf_error error = HF_ERROR_INIT;
+  (void)scratch_must_save(store, "r", "S", "{}");
+  (void)scratch_must_save(store, "r2", "S", "{}");
+  ck_assert_int_eq(hf_get_writer_stats(store, &stats, &error), HF_OK);
+  ck_assert_uint_eq(stats->hosts_count, 1);
+  ck_assert_uint_eq(stats->total.handles, 1);
+  ck_assert_uint_eq(stats->total.counted.saves, 1); /* the other one is added at the end */
+  ck_assert_str_eq(stats->total.host, "");
+  ck_assert_int_gt(stats->total.since_unix_us, 0);
+  ck_assert_int_eq(stats->total.since_unix_us, stats->hosts[0].since_unix_us);
+  hf_writer_stats_free(&stats);
+  ck_assert_ptr_null(stats);
+  hf_writer_stats_free(&stats);
+  hf_writer_stats_free(NULL);
+  hf_close(&store);
+  store = scratch_open(&here);
+  ck_assert_int_eq(hf_get_writer_stats(store, &stats, &error), HF_OK);
+  ck_assert_uint_eq(stats->total.counted.saves, 2);
+  ck_assert_uint_eq(stats->total.counted.lock_waits, 2);
+  ck_assert_uint_eq(stats->unread, 0);
+  hf_writer_stats_free(&stats);
+  ck_assert_int_eq(hf_get_writer_stats(NULL, &stats, &error), HF_EINVAL);
+  ck_assert_ptr_null(stats);
+}
+END_TEST
+
 static void add(Suite *suite, const char *name, void (*begins)(void), const TTest *const *tests,
                 size_t count) {
   TCase *one = tcase_create(name);
@@ -185,7 +214,8 @@ static void add(Suite *suite, const char *name, void (*begins)(void), const TTes
 int main(void) {
   Suite *suite = suite_create("stats");
   const TTest *const both[] = {saves_and_flushes, a_condition_that_does_not_hold,
-                               a_lock_that_another_has, threads_share_commits};
+                               a_lock_that_another_has, threads_share_commits,
+                               what_writers_counted};
   const TTest *const without_lock[] = {a_name_that_another_has_taken};
   add(suite, "publish", begin, both, sizeof both / sizeof both[0]);
   add(suite, "journal", begin_journal, both, sizeof both / sizeof both[0]);
