@@ -101,6 +101,5 @@ class Locked(Baselines):
             self.run_bad(NOT_FOUND, "baseline", "get", *RUNS)
 
 
-
 if __name__ == "__main__":
     main()
