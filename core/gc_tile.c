@@ -3,7 +3,8 @@
  * Deterministic but for what the log drops by then, and no lock: of several that do it at once, or
  * of one that slept, the last rename wins, and whatever it has brought back is dropped by its
  * record all the same, and taken out by the next gc. A crash leaves the old tile or the new one,
- * and perhaps a staged file. */
+ * and perhaps a staged file; on a shared filesystem perhaps neither, but the old one's kept name
+ * (tile_kept.h). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "plant.h"
 #include "sys.h"
 #include "tile.h"
+#include "tile_kept.h"
 #include "tile_map.h"
 
 #include "banned.h"
@@ -58,6 +60,25 @@ static int make(const hf_buf *old, const hf_drops *drops, const hf_gc_work *work
   return at == old->used ? HF_OK : damaged(name, reterr);
 }
 
+/* Renames the staged file over the tile. */
+static int replace(hf_store *store, uint64_t tile, const char *staged, const char *name,
+                   hf_error *reterr) {
+  char kept[HF_TILE_KEPT_BYTES];
+  int keeps = store->shared && !store->rename_mode; /* which has no second names */
+  int status = keeps ? hf_tile_keep(store, tile, kept, reterr) : HF_OK;
+  if (status != HF_OK)
+    return status;
+  int failed = hf_sys_rename(store->stage_fd, staged, store->tile_fd, name, 0);
+  int sys_errno = errno;
+  if (failed == 0 && keeps)
+    (void)hf_sys_unlink(store->stage_fd, kept, 0);
+  if (failed == 0)
+    return HF_OK;
+  if (keeps) /* half of it may be done, now or later: the kept name stays until the sweep */
+    (void)hf_sys_link(store->stage_fd, kept, store->tile_fd, name);
+  return hf_err_sys(reterr, HF_EIO, sys_errno, name, "cannot put the new tile in place");
+}
+
 /* Stages the new bytes, looks whether the tile is still the one that was read (a repair may have
  * been at work), and renames over it. 1, 0: it is another one by now; negative. */
 static int put(hf_store *store, uint64_t tile, const char *name, const hf_buf *old,
@@ -81,8 +102,9 @@ static int put(hf_store *store, uint64_t tile, const char *name, const hf_buf *o
   HF_PAUSE_AT(GC_STAGED);
   int got = hf_tile_read(store, tile, &there, reterr);
   int same = got == 1 && there.used == old->used && memcmp(there.data, old->data, old->used) == 0;
-  if (same && hf_sys_rename(store->stage_fd, staged, store->tile_fd, name, 0) != 0)
-    got = hf_err_sys(reterr, HF_EIO, errno, name, "cannot put the new tile in place");
+  int replaced = same ? replace(store, tile, staged, name, reterr) : HF_OK;
+  if (replaced != HF_OK)
+    got = replaced;
   hf_tile_unmap(store, tile);
   if (!same || got < 0) {
     (void)hf_sys_unlink(store->stage_fd, staged, 0);

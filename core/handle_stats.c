@@ -1,7 +1,7 @@
 /* What a handle has counted. */
-#include <holdfast/stats.h>
-
 #include "handle_stats.h"
+
+#include <holdfast/stats.h>
 
 #include "banned.h"
 

@@ -9,6 +9,7 @@
 #include "file.h"
 #include "log.h"
 #include "sys.h"
+#include "tile_kept.h"
 
 #include "banned.h"
 
@@ -125,7 +126,10 @@ static int sweep_entry(void *context, const char *name, hf_error *reterr) {
       replace_blob(work->store, name, &why) != HF_OK)
     return HF_OK; /* left for the next sweep */
   int failed = 0;
-  if (hf_blob_is_aside(name)) /* of a killed gc, the next one of which looks at it again */
+  uint64_t tile = 0;
+  if (hf_tile_kept_is(name, &tile)) /* of a killed gc: it may be all that there is of the tile */
+    failed = work->dry ? 0 : hf_tile_put_back(work->store->stage_fd, work->store->tile_fd, name);
+  else if (hf_blob_is_aside(name)) /* of a killed gc, the next one of which looks at it again */
     failed = work->dry ? 0 : hf_blob_put_back(work->store, name, &why);
   else if (!work->dry)
     failed = hf_sys_unlink(work->store->stage_fd, name, 0);

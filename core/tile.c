@@ -11,6 +11,7 @@
 #include "mark.h"
 #include "plant.h"
 #include "sys.h"
+#include "tile_kept.h"
 
 #include "banned.h"
 
@@ -34,6 +35,20 @@ static void look_at_folder(const hf_store *store, uint64_t tile) {
   hf_autofd int fd = hf_sys_openat(store->tile_fd, folder, O_RDONLY | O_DIRECTORY, 0);
 }
 
+/* The form that a gc kept which never came to its end; or it has, since the name was looked for. */
+static int read_kept(hf_store *store, uint64_t tile, const char *name, hf_buf *out,
+                     hf_error *reterr) {
+  char kept[HF_TILE_KEPT_BYTES];
+  hf_autofd int fd = hf_sys_openat(store->root_fd, "stage", O_RDONLY | O_DIRECTORY, 0);
+  int got = fd < 0 ? 0 : hf_tile_kept_read(fd, tile, out, kept, reterr);
+  if (got == 0)
+    return hf_file_read(store->tile_fd, name, HF_LOG_FILE_BYTES_MAX, out, reterr);
+  if (got == 1 && store->stage_fd >= 0 && hf_tile_put_back(fd, store->tile_fd, kept) == 0)
+    hf_store_log(store, HF_LOG_INFO, "tile %llu had no name any more: stage/%s is put back",
+                 (unsigned long long)tile, kept);
+  return got;
+}
+
 /* Linux's client of NFS does not rename over a file that a process of its host has open: it renames
  * that one away first, and for a moment nothing has the name (nfs_rename; seen on 6.1.176 with
  * NFSv3 and NFSv4.1). So where gc writes a tile anew, others are told that it is not there. */
@@ -52,7 +67,7 @@ int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) 
   }
   if (got < 0)
     hf_err_place_below(reterr, "tile");
-  return got;
+  return got != 0 ? got : read_kept(store, tile, name, out, reterr);
 }
 
 int hf_tile_folder(hf_store *store, uint64_t tile) {

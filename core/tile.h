@@ -25,8 +25,8 @@ static inline uint64_t hf_tile_of(uint64_t seq) {
 /* The number of full tiles, looked at freshly. */
 int hf_tile_mark_length(hf_store *store, uint64_t *ret_tiles, hf_error *reterr);
 
-/* Reads a full tile whole. 1; 0: it is not there (shared: nor within HF_TILE_ABSENT_MS_MAX);
- * negative. */
+/* Reads a full tile whole, or, where its name is gone, the form of it that a gc has kept
+ * (tile_kept.h). 1; 0: it is not there (shared: nor within HF_TILE_ABSENT_MS_MAX); negative. */
 int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr);
 
 /* The folder that the tile is in, kept open until hf_close; -1: it is not. */

@@ -10,6 +10,7 @@
 #include "id.h"
 #include "log_rows.h"
 #include "sys.h"
+#include "tile_kept.h"
 #include "verify.h"
 
 #include "banned.h"
@@ -213,10 +214,11 @@ int hf_verify_list_blobs(hf_verify_work *work, hf_error *reterr) {
 
 /* ---- stage/ ---- */
 
-/* <ULID>, <ULID>.blob, <ULID>.<ULID>.blob, <ULID>.<sha256>.aside */
+/* <ULID>, <ULID>.blob, <ULID>.<ULID>.blob, <ULID>.<sha256>.aside, <ULID>.<tile>.tile */
 static int is_staged_name(const char *name) {
   hf_id id;
-  if (hf_blob_is_aside(name))
+  uint64_t tile = 0;
+  if (hf_blob_is_aside(name) || hf_tile_kept_is(name, &tile))
     return 1;
   size_t bytes = strlen(name);
   if (bytes < HF_ID_CHARS || bytes > STAGE_NAME_BYTES_MAX ||

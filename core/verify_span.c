@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "err.h"
 #include "sys.h"
+#include "tile.h"
+#include "tile_kept.h"
 #include "verify.h"
 
 #include "banned.h"
@@ -260,6 +263,42 @@ static int rescue(hf_verify_work *work, hf_span *span, hf_error *reterr) {
   return status;
 }
 
+/* Its name may be gone for a moment, where gc on another host writes it anew, or for good, where
+ * that host lost power: then its old form is kept in stage/ (tile_kept.h). */
+static int read_kept(hf_verify_work *work, uint64_t tile, hf_span *span, hf_error *reterr) {
+  char kept[HF_TILE_KEPT_BYTES];
+  int64_t deadline_ms = hf_deadline_ms(HF_TILE_ABSENT_MS_MAX);
+  int is = HF_NAME_ABSENT;
+  for (unsigned i = 0; work->shared && is == HF_NAME_ABSENT; i++) {
+    if (hf_backoff_sleep(i, HF_TILE_ABSENT_US, HF_TILE_ABSENT_US_MAX, deadline_ms) != 0)
+      break;
+    is = hf_verify_read(work->tile_fd, "tile", span->name, &span->text, &span->too_long,
+                        &span->unreadable, reterr);
+  }
+  if (is != HF_NAME_ABSENT || work->stage_fd < 0)
+    return is;
+  int got = hf_tile_kept_read(work->stage_fd, tile, &span->text, kept, reterr);
+  if (got < 0)
+    return got;
+  if (got == 1 && work->repair != NULL)
+    (void)hf_tile_put_back(work->stage_fd, work->tile_fd, kept);
+  if (got == 1) {
+    char path[HF_VERIFY_PATH_BYTES];
+    (void)snprintf(path, sizeof path, "stage/%s", kept);
+    hf_verify_say(work, HF_SAY_REMARK | (work->repair != NULL ? HF_SAY_REPAIRED : 0U), "tile",
+                  span->first, path,
+                  work->repair != NULL
+                      ? "all that there was of tile/%s, which a gc was writing anew when its host "
+                        "stopped; put back"
+                      : "all that there is of tile/%s, which a gc was writing anew when its host "
+                        "stopped; it is read from here, and whoever writes next puts it back",
+                  span->name);
+    return HF_NAME_FILE;
+  }
+  return hf_verify_read(work->tile_fd, "tile", span->name, &span->text, &span->too_long,
+                        &span->unreadable, reterr);
+}
+
 int hf_span_read_tile(hf_verify_work *work, uint64_t tile, size_t from, hf_span *span,
                       hf_error *reterr) {
   hf_tile_name(tile, span->name);
@@ -269,6 +308,8 @@ int hf_span_read_tile(hf_verify_work *work, uint64_t tile, size_t from, hf_span 
   span->count = HF_TILE_RECORDS;
   int is = hf_verify_read(work->tile_fd, "tile", span->name, &span->text, &span->too_long,
                           &span->unreadable, reterr);
+  if (is == HF_NAME_ABSENT)
+    is = read_kept(work, tile, span, reterr);
   if (is < 0)
     return is;
   span->is = (hf_kind_of_name)is;

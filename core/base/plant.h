@@ -101,6 +101,7 @@
   X(GC_PLAN_UNJUDGED, "gc drops what it planned, though the log says now that it is to be kept")   \
   X(GC_BLOB_NOT_PUT_BACK, "gc removes a blob that a record names by now")                          \
   X(GC_BEHIND_MY_BACK, "a document that is gone is judged by the log as it was read before")       \
+  X(GC_TILE_NOT_KEPT, "gc keeps no name of a tile while it renames over it")                       \
   X(GC_TILE_NOT_DURABLE, "gc renames a tile's new bytes over it without fsync")                    \
   X(DEDUPE_BY_DROPPED, "a save is answered by a revision whose document gc has dropped")           \
   X(TRUST_OFFSET, "a record is looked for where it stood before gc wrote its tile anew")           \

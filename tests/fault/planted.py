@@ -99,6 +99,7 @@ TESTS = {
     "GC_PLAN_UNJUDGED": ["fault_gc", "--case", "judged"],
     "GC_BLOB_NOT_PUT_BACK": ["fault_gc", "--case", "blob"],
     "GC_BEHIND_MY_BACK": ["fault_gc", "--case", "meanwhile"],
+    "GC_TILE_NOT_KEPT": ["fault_gc", "--case", "absent"],
     "GC_TILE_NOT_DURABLE": ["fault_powerloss", "--mode", "local-gc"],
     "DEDUPE_BY_DROPPED": ["fault_gc", "--case", "dedupe"],
     "TRUST_OFFSET": ["fault_gc", "--case", "moved"],
