@@ -1,6 +1,4 @@
 /* What a handle has counted. */
-#include <holdfast/stats.h>
-
 #include "handle_stats.h"
 
 #include "banned.h"

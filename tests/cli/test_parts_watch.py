@@ -88,7 +88,8 @@ class Parts(Case):
         self.assertEqual(shapes(self.run_line("holdfast stats")[0]), shown)
         families = parse_prometheus(self.run_line("holdfast stats --format prometheus")[0])
         table = page.split("label `host`:", 1)[1].split("\n\n", 2)[1]
-        names = {"holdfast_" + name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+        names = {"holdfast_" + name for row in table.splitlines()[2:]
+                 for name in re.findall(r"`(\w+)`", row.split("|")[1])}
         with_host = {name for name, (_, samples) in families.items() if any("host" in dict(key) for key in samples)}
         self.assertEqual(names, with_host)
 
