@@ -15,12 +15,6 @@ static const char kernel_place[] = "/proc/sys/kernel/random/boot_id";
 static const char boot_place[] = "tile/" HF_BOOT_NAME;
 
 int hf_boot_id(char boot[HF_BOOT_ID_BYTES], hf_error *reterr) {
-#ifdef HF_TEST_PLANTS
-  if (hf_test_boot() != NULL) {
-    (void)snprintf(boot, HF_BOOT_ID_BYTES, "%s", hf_test_boot());
-    return HF_OK;
-  }
-#endif
   hf_autofd int fd = hf_sys_openat(AT_FDCWD, kernel_place, O_RDONLY, 0);
   ssize_t got = fd >= 0 ? hf_sys_pread_full(fd, boot, HF_BOOT_ID_BYTES - 1, 0) : -1;
   if (got <= 0)
@@ -29,6 +23,16 @@ int hf_boot_id(char boot[HF_BOOT_ID_BYTES], hf_error *reterr) {
   boot[got] = '\0';
   boot[strcspn(boot, "\n")] = '\0';
   return HF_OK;
+}
+
+static int read_boot_id(char boot[HF_BOOT_ID_BYTES], hf_error *reterr) {
+#ifdef HF_TEST_PLANTS
+  if (hf_test_boot() != NULL) {
+    (void)snprintf(boot, HF_BOOT_ID_BYTES, "%s", hf_test_boot());
+    return HF_OK;
+  }
+#endif
+  return hf_boot_id(boot, reterr);
 }
 
 int hf_boot_is_told(hf_store *store, hf_error *reterr) {
@@ -41,7 +45,7 @@ int hf_boot_is_told(hf_store *store, hf_error *reterr) {
     return errno == ENOENT ? 0 : hf_err_sys(reterr, HF_EIO, errno, boot_place, "cannot be opened");
   if (hf_sys_pread_full(fd, told, sizeof told - 1, 0) < 0)
     return hf_err_sys(reterr, HF_EIO, errno, boot_place, "cannot be read");
-  int status = hf_boot_id(boot, reterr);
+  int status = read_boot_id(boot, reterr);
   if (status != HF_OK)
     return status;
   store->boot_is_told = strcmp(boot, told) == 0;
@@ -50,7 +54,7 @@ int hf_boot_is_told(hf_store *store, hf_error *reterr) {
 
 int hf_boot_tell(hf_store *store, hf_error *reterr) {
   char boot[HF_BOOT_ID_BYTES];
-  int status = hf_boot_id(boot, reterr);
+  int status = read_boot_id(boot, reterr);
   if (status != HF_OK)
     return status;
   hf_autofd int fd = hf_sys_openat(store->tile_fd, HF_BOOT_NAME, O_RDWR | O_CREAT, 0666);

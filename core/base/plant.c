@@ -36,6 +36,10 @@ const char *hf_test_boot(void) {
   return getenv("HF_TEST_BOOT");
 }
 
+const char *hf_test_machine(void) {
+  return getenv("HF_TEST_MACHINE");
+}
+
 /* A misspelt switch would let a test of nothing pass, so it ends the program. */
 static _Noreturn void refuse(const char *name, const char *value) {
   (void)fprintf(stderr, "%s=%s: there is no such planted bug, place or switch\n", name, value);

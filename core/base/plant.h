@@ -153,6 +153,8 @@ uint64_t hf_test_hash(uint64_t hash);
 #define HF_TEST_HASH(hash) hf_test_hash(hash)
 /* HF_TEST_BOOT=NAME: the boot that this process takes for the present one. NULL: the real one. */
 const char *hf_test_boot(void);
+/* HF_TEST_MACHINE=NAME: the id that this process takes for the machine's. NULL: the real one. */
+const char *hf_test_machine(void);
 #else
 #define HF_TEST_HASH(hash) (hash)
 #define HF_PLANTED(name) 0

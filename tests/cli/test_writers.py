@@ -158,10 +158,10 @@ class Contention(Writers):
 
 @unittest.skipUnless(os.access(PLANTED, os.X_OK), "no program with switches for tests here")
 class Hosts(Writers):
-    def save_on(self, boot, name, count=1):
+    def save_on(self, machine, name, count=1):
         for number in range(count):
             self.run_ok("save", "--run-id", f"{name}{number}", "--stage", "s", "-", input="{}",
-                        env={"HF_TEST_BOOT": boot})
+                        env={"HF_TEST_MACHINE": machine})
 
     def test_hosts_of_one_name(self):
         self.program = PLANTED
