@@ -65,7 +65,7 @@ static int get_by_key(hf_cli *cli, const char *text, hf_record **ret_record) {
     return hf_cli_no_memory(cli);
   hf_key key = {run_id, colon + 1, cli->args.dims, cli->args.dims_count};
   hf_error err = HF_ERROR_INIT;
-  int found = hf_get(cli->store, &key, 0, ret_record, &err);
+  int found = hf_cli_get_find(cli, &key, 0, ret_record, &err);
   int status = HF_CLI_DONE;
   if (found < 0) {
     status = hf_cli_library_error(cli, text, &err);

@@ -60,20 +60,34 @@ int hf_cli_print_record(hf_cli *cli, const hf_record *record) {
   return HF_CLI_DONE;
 }
 
+static void tell_unread(const hf_cli *cli, const hf_unread *unread, const char *what) {
+  if (unread->count == 1)
+    hf_cli_warning(cli, cli->store_path,
+                   "seq %" PRIu64 " cannot be read and was passed over: it may have been %s; run "
+                   "holdfast verify",
+                   unread->last_seq, what);
+  else if (unread->count > 1)
+    hf_cli_warning(cli, cli->store_path,
+                   "%" PRIu64
+                   " records cannot be read and were passed over, the last one seq %" PRIu64
+                   ": one of them may have been %s; run holdfast verify",
+                   unread->count, unread->last_seq, what);
+}
+
+int hf_cli_get_find(hf_cli *cli, const hf_key *key, uint64_t at, hf_record **ret_record,
+                    hf_error *reterr) {
+  hf_unread unread = {0, 0};
+  int got = hf_get_find(cli->store, key, at, ret_record, &unread, reterr);
+  if (got >= 0)
+    tell_unread(cli, &unread, got == 1 ? "a later revision" : "this one");
+  return got;
+}
+
 int hf_cli_prev_find(hf_cli *cli, const hf_prev_query *query, hf_record **ret_record,
                      hf_error *reterr) {
   hf_unread unread = {0, 0};
   int got = hf_prev_find(cli->store, query, ret_record, &unread, reterr);
-  if (got >= 0 && unread.count == 1)
-    hf_cli_warning(cli, cli->store_path,
-                   "seq %" PRIu64 " cannot be read and was passed over: it may have been the "
-                   "previous one; run holdfast verify",
-                   unread.last_seq);
-  else if (got >= 0 && unread.count > 1)
-    hf_cli_warning(cli, cli->store_path,
-                   "%" PRIu64
-                   " records cannot be read and were passed over, the last one seq %" PRIu64
-                   ": one of them may have been the previous one; run holdfast verify",
-                   unread.count, unread.last_seq);
+  if (got >= 0)
+    tell_unread(cli, &unread, "the previous one");
   return got;
 }

@@ -11,8 +11,10 @@ int hf_cli_print_record(hf_cli *cli, const hf_record *record);
 /* --meta and --pointer exclude each other. */
 int hf_cli_check_print(const hf_cli *cli);
 
-/* hf_prev_find. What was passed over because it cannot be read is told, as a warning. Answers what
- * it answers. */
+/* hf_get_find and hf_prev_find. What was passed over because it cannot be read is told, as a
+ * warning. They answer what those answer. */
+int hf_cli_get_find(hf_cli *cli, const hf_key *key, uint64_t at, hf_record **ret_record,
+                    hf_error *reterr);
 int hf_cli_prev_find(hf_cli *cli, const hf_prev_query *query, hf_record **ret_record,
                      hf_error *reterr);
 

@@ -38,7 +38,7 @@ static int by_key(hf_cli *cli, const hf_key *key, hf_record **ret_record) {
   hf_error err = HF_ERROR_INIT;
   int found = 0;
   if (!at->given || at->value > 0)
-    found = hf_get(cli->store, key, at->given ? at->value : 0, ret_record, &err);
+    found = hf_cli_get_find(cli, key, at->given ? at->value : 0, ret_record, &err);
   if (found < 0)
     return hf_cli_library_error(cli, NULL, &err);
   if (found == 0) {
@@ -77,7 +77,8 @@ const hf_cli_command hf_cli_command_get = {
         "Prints the document of a snapshot: the one with the seq, or the current revision of the "
         "key. Members, order, strings and numbers are those that were saved; only insignificant "
         "white space is gone. Exit status 3 where there is no such snapshot, or nothing at the "
-        "pointer. The document is JSON: --json changes nothing.",
+        "pointer. The document is JSON: --json changes nothing. By its key: a record that cannot "
+        "be read is passed over, and a warning says so: it may have been a later revision.",
     .examples = "holdfast get --seq 7\n"
                 "holdfast get --run-id nightly-3 --stage final --pointer /metrics/loss\n"
                 "holdfast get --run-id nightly-3 --stage final --at 12 --meta",

@@ -244,11 +244,36 @@ static int read_current(hf_store *store, const hf_keytext *key, uint64_t at, fou
   }
 }
 
+/* Those between `above` and `below` that cannot be read. No index is made of a tile that holds one,
+ * so they are among the rows in memory; a store without any is asked nothing. */
+static hf_unread unread_between(hf_store *store, uint64_t above, uint64_t below) {
+  hf_unread unread = {0, 0};
+  (void)pthread_mutex_lock(&store->view_mutex);
+  const hf_view *view = &store->view;
+  if (view->damaged_count > 0 && !HF_PLANTED(UNREAD_UNTOLD)) {
+    uint64_t seq = above > view->base ? above + 1 : view->base + 1;
+    for (; seq < below && seq <= view->head; seq++)
+      if ((hf_view_row_in_memory(view, seq)->flags & HF_ROW_DAMAGED) != 0) {
+        unread.count++;
+        unread.last_seq = seq;
+      }
+  }
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return unread;
+}
+
 int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_record,
            hf_error *reterr) {
+  return hf_get_find(store, key, at, ret_record, NULL, reterr);
+}
+
+int hf_get_find(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_record,
+                hf_unread *ret_unread, hf_error *reterr) {
   uint64_t head = 0;
   autofound one = {0};
   hf_autokeytext text = {0};
+  if (ret_unread != NULL)
+    *ret_unread = (hf_unread){0, 0};
   int status = hf_keytext_make(key, &text, reterr);
   if (status == HF_OK)
     status = hf_read_begin(store, &head, reterr);
@@ -257,6 +282,8 @@ int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_reco
   if (at == 0 || at > head)
     at = head;
   int got = read_current(store, &text, at, &one, reterr);
+  if (got >= 0 && ret_unread != NULL)
+    *ret_unread = unread_between(store, got == 1 ? one.seq : 0, at + 1);
   if (got != 1)
     return got;
   status = hf_read_make(store, one.seq, at, &one.row, &one.text, &one.line, HF_READ_DOCUMENT,
@@ -307,24 +334,6 @@ static int peer_below(hf_store *store, uint64_t peer_hash, uint64_t *seq, hf_row
   int status = got == 1 ? hf_view_row(&store->view, *seq, ret_row, reterr) : HF_OK;
   (void)pthread_mutex_unlock(&store->view_mutex);
   return status == HF_OK ? got : status;
-}
-
-/* Those between `above` and `below` that cannot be read. No index is made of a tile that holds one,
- * so they are among the rows in memory; a store without any is asked nothing. */
-static hf_unread unread_between(hf_store *store, uint64_t above, uint64_t below) {
-  hf_unread unread = {0, 0};
-  (void)pthread_mutex_lock(&store->view_mutex);
-  const hf_view *view = &store->view;
-  if (view->damaged_count > 0 && !HF_PLANTED(PREV_UNTOLD)) {
-    uint64_t seq = above > view->base ? above + 1 : view->base + 1;
-    for (; seq < below && seq <= view->head; seq++)
-      if ((hf_view_row_in_memory(view, seq)->flags & HF_ROW_DAMAGED) != 0) {
-        unread.count++;
-        unread.last_seq = seq;
-      }
-  }
-  (void)pthread_mutex_unlock(&store->view_mutex);
-  return unread;
 }
 
 static int find_previous(hf_store *store, const peer *of, uint64_t head, hf_record **ret_record,

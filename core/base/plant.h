@@ -108,7 +108,7 @@
   X(RETIRE_STAYS, "what was retired once stays hidden, though a later record shows it again")      \
   X(RETIRE_NOT_AS_OF, "a snapshot that is retired now is taken for retired at any time before")    \
   X(PREV_RETIRED, "prev answers with a retired snapshot")                                          \
-  X(PREV_UNTOLD, "prev passes over what cannot be read without a word")                            \
+  X(UNREAD_UNTOLD, "get and prev pass over what cannot be read without a word")                    \
   X(JUDGE_BY_RETIRED, "a save is judged by a revision that is retired")                            \
   X(TALLY_UNCHECKED, "a file of stats/ is believed although its check is wrong")                   \
   X(TALLY_TWICE, "a handle adds what it has counted again and again")                              \

@@ -287,6 +287,18 @@ HF_API int hf_get_seq(hf_store *store, uint64_t seq, hf_record **ret_record, hf_
 HF_API int hf_get(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_record,
                   hf_error *reterr);
 
+/* Records that cannot be read, so that nobody can tell what they were. */
+typedef struct hf_unread {
+  uint64_t count;
+  uint64_t last_seq; /* the highest of them; 0: there is none */
+} hf_unread;
+
+/* The same, and which records that cannot be read may have been a later revision: those behind the
+ * answer (0: from the first one on), up to `at`. hf_verify tells what happened to them. *ret_unread
+ * is written with 1 and with 0, and may be NULL. */
+HF_API int hf_get_find(hf_store *store, const hf_key *key, uint64_t at, hf_record **ret_record,
+                       hf_unread *ret_unread, hf_error *reterr);
+
 /* The previous comparable snapshot: the highest seq below `seq` with the same group, stage and dims
  * and another run_id. Every revision counts, but none that is retired. 1, 0 (there is none, or the
  * snapshot has no group),
@@ -306,12 +318,6 @@ typedef struct hf_prev_query {
   const char *group;
   uint64_t seq;
 } hf_prev_query;
-
-/* Records that cannot be read, so that nobody can tell what they were. */
-typedef struct hf_unread {
-  uint64_t count;
-  uint64_t last_seq; /* the highest of them; 0: there is none */
-} hf_unread;
 
 /* The same as both, and which records were passed over because they cannot be read: those between
  * the answer (0: from the first one on) and the snapshot. Each may have been the previous one;

@@ -57,6 +57,22 @@ class Unread(Case):
             self.assertEqual(self.run_any("--quiet", *command).err, "")
         self.assertEqual(self.run_any("prev", "--seq", "6", "--pointer", "/i").out, "4\n")
 
+    def test_get_by_key(self):
+        """An older revision, or none, is never given without a word where the later one cannot be read."""
+        self.save("r2", "S", {"text": "x" * 200, "i": 8}, "--group", "g")  # seq 8
+        self.damage(8)
+        for command in (("get", "--run-id", "r2", "--stage", "S", "--pointer", "/i"), ("diff", "1", "r2:S", "--json")):
+            says = self.told(self.run_any(*command))
+            self.assertIn("seq 8 cannot be read and was passed over: it may have been a later revision; ", says)
+            self.assertEqual(says.count("\n"), 1)
+            self.assertEqual(self.run_any("--quiet", *command).err, "")
+        self.assertEqual(self.run_any("get", "--run-id", "r2", "--stage", "S", "--pointer", "/i").out, "2\n")
+        for at in ("7", "2"):
+            self.assertEqual(self.told(self.run_any("get", "--run-id", "r2", "--stage", "S", "--at", at)), "")
+        result = self.run_any("get", "--run-id", "new", "--stage", "S")
+        self.assertEqual((result.status, result.out), (NOT_FOUND, ""), result)
+        self.assertIn("seq 8 cannot be read and was passed over: it may have been this one; ", result.err)
+
     def test_damage_that_an_index_knows_nothing_of(self):
         """No index is made of a tile with damage. Where it came since, the index names the record: an error."""
         packs_not = {"HOLDFAST_CONFIG": self.write("config.json", '{"packing":{"automatic":false}}')}

@@ -105,7 +105,7 @@ TESTS = {
     "TRUST_OFFSET": ["fault_gc", "--case", "moved"],
     "RETIRE_STAYS": [*RETIRE, "Retire.test_undo"],
     "RETIRE_NOT_AS_OF": [*RETIRE, "Retire.test_what_it_hides"],
-    "PREV_UNTOLD": [*CLI, os.path.join(HERE, "..", "cli", "test_unread.py"), "UnreadJournal.test_what_is_passed_over"],
+    "UNREAD_UNTOLD": [*CLI, os.path.join(HERE, "..", "cli", "test_unread.py"), "UnreadJournal.test_what_is_passed_over"],
     "PREV_RETIRED": [*RETIRE, "RetirePublish.test_what_it_hides"],
     "JUDGE_BY_RETIRED": [*RETIRE, "Retire.test_saves_after_it"],
     "TALLY_UNLOCKED": ["fault_tally", "--case", "between"],
