@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CLI = ["/bin/sh", "-c", 'HOLDFAST=$HOLDFAST_PLANTED; export HOLDFAST; out=$(python3 "$@" 2>&1) && exit; echo "$out"; '
        'echo "$out" | sed -n "s/^AssertionError/FAILED: &/p"; exit 1', "cli"]
 RETIRE = [*CLI, os.path.join(HERE, "..", "cli", "test_retire.py")]
+UNREAD = [*CLI, os.path.join(HERE, "..", "cli", "test_unread.py")]
 
 # bug -> the test that must catch it
 TESTS = {
@@ -105,7 +106,7 @@ TESTS = {
     "TRUST_OFFSET": ["fault_gc", "--case", "moved"],
     "RETIRE_STAYS": [*RETIRE, "Retire.test_undo"],
     "RETIRE_NOT_AS_OF": [*RETIRE, "Retire.test_what_it_hides"],
-    "UNREAD_UNTOLD": [*CLI, os.path.join(HERE, "..", "cli", "test_unread.py"), "UnreadJournal.test_what_is_passed_over"],
+    "UNREAD_UNTOLD": [*UNREAD, "UnreadJournal.test_what_is_passed_over"],
     "PREV_RETIRED": [*RETIRE, "RetirePublish.test_what_it_hides"],
     "JUDGE_BY_RETIRED": [*RETIRE, "Retire.test_saves_after_it"],
     "TALLY_UNLOCKED": ["fault_tally", "--case", "between"],
