@@ -43,7 +43,8 @@ int hf_tile_keep(hf_store *store, uint64_t tile, char kept[HF_TILE_KEPT_BYTES], 
   (void)snprintf(kept, HF_TILE_KEPT_BYTES, "%s.%" PRIu64 "%s", text, tile, ending);
   if (HF_PLANTED(GC_TILE_NOT_KEPT))
     return HF_OK;
-  if (hf_sys_link(store->tile_fd, name, store->stage_fd, kept) != 0)
+  /* the name is random: where it exists this very link was done before, and the answer was lost */
+  if (hf_sys_link(store->tile_fd, name, store->stage_fd, kept) != 0 && errno != EEXIST)
     return hf_err_sys(reterr, HF_EIO, errno, name, "cannot keep the tile while it is written anew");
   return HF_OK;
 }
