@@ -32,17 +32,15 @@ int hf_tile_mark_length(hf_store *store, uint64_t *ret_tiles, hf_error *reterr) 
 static void look_at_folder(const hf_store *store, uint64_t tile) {
   char folder[HF_TILE_NAME_BYTES];
   (void)snprintf(folder, sizeof folder, "%03llu", (unsigned long long)(tile / HF_TILES_PER_FOLDER));
-  hf_autofd int fd = hf_sys_openat(store->tile_fd, folder, O_RDONLY | O_DIRECTORY, 0);
+  int fd = hf_sys_openat(store->tile_fd, folder, O_RDONLY | O_DIRECTORY, 0);
+  hf_fd_cleanup(&fd);
 }
 
-/* The form that a gc kept which never came to its end; or it has, since the name was looked for. */
-static int read_kept(hf_store *store, uint64_t tile, const char *name, hf_buf *out,
-                     hf_error *reterr) {
+/* The form that a gc kept which is at work, or never came to its end. */
+static int read_kept(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) {
   char kept[HF_TILE_KEPT_BYTES];
   hf_autofd int fd = hf_sys_openat(store->root_fd, "stage", O_RDONLY | O_DIRECTORY, 0);
   int got = fd < 0 ? 0 : hf_tile_kept_read(fd, tile, out, kept, reterr);
-  if (got == 0)
-    return hf_file_read(store->tile_fd, name, HF_LOG_FILE_BYTES_MAX, out, reterr);
   if (got == 1 && store->stage_fd >= 0 && hf_tile_put_back(fd, store->tile_fd, kept) == 0)
     hf_store_log(store, HF_LOG_INFO, "tile %llu had no name any more: stage/%s is put back",
                  (unsigned long long)tile, kept);
@@ -51,11 +49,14 @@ static int read_kept(hf_store *store, uint64_t tile, const char *name, hf_buf *o
 
 /* Linux's client of NFS does not rename over a file that a process of its host has open: it renames
  * that one away first, and for a moment nothing has the name (nfs_rename; seen on 6.1.176 with
- * NFSv3 and NFSv4.1). So where gc writes a tile anew, others are told that it is not there. */
+ * NFSv3 and NFSv4.1). So where gc writes a tile anew, others are told that it is not there: then
+ * its kept form is read, or, where that is gone by now, too, the name is looked for again. */
 int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) {
   char name[HF_TILE_NAME_BYTES];
   hf_tile_name(tile, name);
   int got = hf_file_read(store->tile_fd, name, HF_LOG_FILE_BYTES_MAX, out, reterr);
+  if (got == 0 && !HF_PLANTED(TILE_ABSENT_FINAL))
+    got = read_kept(store, tile, out, reterr);
   if (got == 0 && store->shared && !HF_PLANTED(TILE_ABSENT_FINAL)) {
     int64_t deadline_ms = hf_deadline_ms(HF_TILE_ABSENT_MS_MAX);
     for (unsigned i = 0; got == 0; i++) {
@@ -67,7 +68,7 @@ int hf_tile_read(hf_store *store, uint64_t tile, hf_buf *out, hf_error *reterr) 
   }
   if (got < 0)
     hf_err_place_below(reterr, "tile");
-  return got != 0 ? got : read_kept(store, tile, name, out, reterr);
+  return got;
 }
 
 int hf_tile_folder(hf_store *store, uint64_t tile) {
