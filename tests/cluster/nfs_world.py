@@ -263,7 +263,7 @@ class World:
             try:
                 texts.append(f"==== {node.hostname}\n" + node.ask("run", argv=["sh", "-c", LOOK], patience=20)["out"])
             except Failed as failed:
-                texts.append(f"==== {node.hostname}\n{failed}\n{node.outside()}")
+                texts.append(f"==== {node.hostname}\n{failed}")
         return "\n".join(texts)
 
     def written(self):

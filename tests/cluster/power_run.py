@@ -80,10 +80,11 @@ class Run:
                      errors=os.path.join(self.folder, "errors"), env={})
         node.ask("wait", names=[name for name, _, reads in DRIVERS if reads < 100],
                  seconds=options.seconds + STOP_SECONDS, patience=options.seconds + 2 * STOP_SECONDS)
-        statuses = node.ask("stop", seconds=STOP_SECONDS, patience=2 * STOP_SECONDS)["statuses"]
+        stopped = node.ask("stop", seconds=STOP_SECONDS, patience=2 * STOP_SECONDS)
+        statuses = stopped["statuses"]
         node.mark(END)
         if any(status != 0 for status in statuses.values()) and not options.plant:
-            raise Failed(f"drivers ended with {statuses}: {self.errors()}")
+            raise Failed(f"drivers ended with {statuses}: {self.errors()} {stopped['waits'] or ''}")
 
     @staticmethod
     def _try_controls(node):

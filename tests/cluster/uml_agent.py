@@ -57,14 +57,24 @@ def do_stop(call):
     for one in ending.values():
         if one.poll() is None:
             one.send_signal(signal.SIGTERM)
-    until, statuses = time.monotonic() + call["seconds"], {}
+    until, statuses, waits = time.monotonic() + call["seconds"], {}, {}
     for name, one in ending.items():
         try:
             statuses[name] = one.wait(timeout=max(0.1, until - time.monotonic()))
         except subprocess.TimeoutExpired:
+            waits[name] = kernel_stacks(one.pid)
             one.kill()
             statuses[name] = None
-    return {"statuses": statuses}
+    return {"statuses": statuses, "waits": waits}
+
+
+def kernel_stacks(pid):
+    """Where in the node's kernel the threads of a process are."""
+    texts = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stack", encoding="utf-8") as file:
+            texts.append(f"{task}: {file.read()}")
+    return "\n".join(texts)
 
 
 def do_kill(call):

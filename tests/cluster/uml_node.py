@@ -11,6 +11,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BOOT_SECONDS = 60
+TELLING = ("State", "SigQ", "SigPnd", "ShdPnd", "SigBlk")  # of a process' status, where it stands still
 
 # The modules of the nodes' kernel, which lie elsewhere than those of this machine's.
 MODULES = "/usr/lib/uml/modules"
@@ -23,6 +24,10 @@ INIT_END = """exec {python} {agent} {folder}
 
 class Failed(Exception):
     """What is wrong with the run itself; a violation is the checker's."""
+
+
+class StandsStill(Failed):
+    """A node does not answer, though its agent needs nothing but its own kernel: of what ran on it, it says nothing."""
 
 
 class UmlNode:
@@ -96,7 +101,8 @@ class UmlNode:
         for name in ("status", "syscall", "stack"):
             try:
                 with open(f"/proc/{self.process.pid}/{name}", encoding="utf-8") as file:
-                    texts.append(f"{name}: {file.read()}")
+                    lines = [line for line in file if name != "status" or line.startswith(TELLING)]
+                    texts.append(f"{name}: {''.join(lines)}")
             except OSError as error:
                 texts.append(f"{name}: {error}")
         if shutil.which("gdb"):  # where in its code it is
@@ -123,7 +129,7 @@ class UmlNode:
             if self.process.poll() is not None:
                 raise Failed(f"{self} has ended: {self.console()}")
             if time.monotonic() > until:
-                raise Failed(f"{self} has not answered for {patience} s: {self.console()}")
+                raise StandsStill(f"{self} has not answered for {patience} s: {self.console()}\n{self.outside()}")
             time.sleep(0.01)
         with open(path, encoding="utf-8") as file:
             reply = json.load(file)
