@@ -14,7 +14,7 @@
 /* Lines that wait for a commit; one is due when there are LINES_MAX of them or a few less, or when
  * they are this long. More than the library commits at once: what comes next it checks meanwhile.
  * While they are saved, the next ones are read. */
-enum { LINES_MAX = 4 * HF_BATCH_MAX, PENDING_BYTES_MAX = 4 * 1024 * 1024 };
+enum { LINES_MAX = 8 * HF_BATCH_MAX, PENDING_BYTES_MAX = 6 * 1024 * 1024 };
 
 typedef struct part {
   hf_cli *cli;
@@ -90,6 +90,12 @@ static void *save_part(void *argument) {
   return NULL;
 }
 
+/* What is read next stands behind these, and behind those that are being saved. */
+static void set_due(batch *all, uint64_t last_seq) {
+  uint64_t before = last_seq + (all->saving != NULL ? all->saving->count : 0);
+  all->due = LINES_MAX - (size_t)(before % HF_BATCH_MAX);
+}
+
 /* Prints what became of them, and empties it. */
 static int tell_part(batch *all, part *of) {
   hf_cli *cli = all->cli;
@@ -102,7 +108,7 @@ static int tell_part(batch *all, part *of) {
       hf_cli_print_saved(cli, result, &of->requests[i].key);
       all->saved++;
       if (result->created)
-        all->due = LINES_MAX - (size_t)(result->seq % HF_BATCH_MAX);
+        set_due(all, result->seq);
     } else if (status == HF_CLI_DONE) {
       status = tell_unsaved(all, of, i, 1);
     } else if (result->status != HF_ECANCELLED) {
@@ -122,29 +128,43 @@ static int tell_part(batch *all, part *of) {
   return status;
 }
 
-/* Waits for those that are being saved. */
-static int finish(batch *all) {
+/* Waits for those that are being saved. They are untold yet; NULL: there are none. */
+static part *wait_for_saving(batch *all) {
   part *of = all->saving;
-  if (of == NULL)
-    return HF_CLI_DONE;
-  (void)pthread_join(all->thread, NULL);
+  if (of != NULL)
+    (void)pthread_join(all->thread, NULL);
   all->saving = NULL;
-  return tell_part(all, of);
+  return of;
 }
 
-/* Saves those that wait, behind those before them, and does not wait for it. */
-static int start(batch *all) {
-  int status = finish(all);
-  if (status != HF_CLI_DONE)
-    return status;
+static int finish(batch *all) {
+  part *of = wait_for_saving(all);
+  return of != NULL ? tell_part(all, of) : HF_CLI_DONE;
+}
+
+/* Begins to save those that wait; where there is no thread to be had, saves them. */
+static void begin(batch *all) {
   part *of = all->filling;
-  if (pthread_create(&all->thread, NULL, save_part, of) != 0) {
+  if (pthread_create(&all->thread, NULL, save_part, of) == 0)
+    all->saving = of;
+  else
     (void)save_part(of);
-    return tell_part(all, of);
-  }
-  all->saving = of;
   all->filling = of == &all->part[0] ? &all->part[1] : &all->part[0];
-  return HF_CLI_DONE;
+}
+
+/* Saves those that wait, behind those before them, and does not wait for it. Those before them are
+ * told meanwhile, unless one of them was not saved: nothing is saved behind it. */
+static int start(batch *all) {
+  part *before = wait_for_saving(all);
+  if (before != NULL && before->rc != HF_OK)
+    return tell_part(all, before);
+  part *of = all->filling;
+  begin(all);
+  int status = before != NULL ? tell_part(all, before) : HF_CLI_DONE;
+  if (all->saving != NULL)
+    return status;
+  int own = tell_part(all, of);
+  return status != HF_CLI_DONE ? status : own;
 }
 
 /* Saves all that was read. */
@@ -238,6 +258,7 @@ int hf_cli_save_batch(hf_cli *cli) {
   int status = hf_cli_lines_open(cli, &all->lines, cli->args.operands[0], line_bytes_max);
   if (status == HF_CLI_DONE)
     status = read_lines(all);
+  (void)finish(all); /* where those before them could not be told */
   free_batch(all);
   return status;
 }

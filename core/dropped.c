@@ -118,6 +118,8 @@ int hf_line_is_form_of(const char *there, size_t there_bytes, const char *text, 
 }
 
 int hf_lines_are_forms_of(const char *there, size_t there_bytes, const char *text, size_t bytes) {
+  if (there_bytes == bytes && memcmp(there, text, bytes) == 0)
+    return 1;
   while (bytes > 0 && there_bytes > 0) {
     const char *end = memchr(text, '\n', bytes);
     const char *there_end = memchr(there, '\n', there_bytes);

@@ -142,12 +142,18 @@ uint64_t hf_index_group_hash(const char *text, size_t bytes);
 
 /* ---- making them ---- */
 
+/* What was learned of tiles while they were packed, so that they need not be read again. All zeros:
+ * nothing. One thread's. */
+typedef struct hf_tile_indexes hf_tile_indexes;
+void hf_tile_indexes_free(hf_tile_indexes *all);
+
 /* Indexes every full tile that is not indexed yet, and merges: 16 files of a level become one of
  * the next. `whole`: only up to the last merge that is due, for which no file of a single tile is
- * made; what follows comes later. Takes no lock: any number of processes may do it at once, and may
- * be killed at any instant. *ret_built (may be NULL): tiles. HF_EDAMAGED where a tile has damage:
- * it and later ones get no index, and are read instead. */
-int hf_index_build(hf_store *store, int whole, uint64_t *ret_built, hf_error *reterr);
+ * made; what follows comes later. known may be NULL. Takes no lock: any number of processes may do
+ * it at once, and may be killed at any instant. *ret_built (may be NULL): tiles. HF_EDAMAGED where
+ * a tile has damage: it and later ones get no index, and are read instead. */
+int hf_index_build(hf_store *store, int whole, hf_tile_indexes *known, uint64_t *ret_built,
+                   hf_error *reterr);
 
 /* Bytes and CRC-32C of a tile. */
 typedef struct hf_index_sum {

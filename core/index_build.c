@@ -15,7 +15,7 @@
 #include "file.h"
 #include "id.h"
 #include "index.h"
-#include "index_format.h"
+#include "index_tile.h"
 #include "index_write.h"
 #include "plant.h"
 #include "sys.h"
@@ -42,139 +42,6 @@ void hf_index_write(hf_index_writer *out, const char *bytes, size_t count) {
     hf_index_write_flush(out);
   memcpy(out->bytes + out->used, bytes, count);
   out->used += count;
-}
-
-/* ---- an index of one tile ---- */
-
-typedef struct keys {
-  hf_index_key key[HF_TILE_RECORDS];
-  size_t count;
-} keys;
-
-typedef struct tile_index {
-  hf_index_header header;
-  hf_row row[HF_TILE_RECORDS];
-  keys table[HF_INDEX_TABLES];
-  uint64_t tile_bytes;
-  uint32_t tile_crc;
-} tile_index;
-
-static void add_key(tile_index *index, hf_index_table in, uint64_t hash, uint32_t place) {
-  keys *of = &index->table[in];
-  of->key[of->count++] = (hf_index_key){hash, place};
-}
-
-static void add_record(tile_index *index, uint32_t place, const hf_line *line,
-                       const hf_place *where) {
-  uint64_t seq = where->file_first;
-  hf_row *row = &index->row[place];
-  hf_row_fill(row, line, where);
-  add_key(index, HF_INDEX_BY_ID, hf_row_id_hash(&line->id), place);
-  switch (line->op) {
-  case HF_OP_SAVE:
-    add_key(index, HF_INDEX_BY_KEY, row->key_hash, place);
-    if ((row->flags & HF_ROW_GROUPED) != 0) {
-      add_key(index, HF_INDEX_BY_PEER, row->peer_hash, place);
-      add_key(index, HF_INDEX_BY_GROUP, hf_index_group_hash(line->group.text, line->group.bytes),
-              place);
-    }
-    break;
-  case HF_OP_RETIRE:
-  case HF_OP_DROP:
-  case HF_OP_END:
-    add_key(index, HF_INDEX_BY_ENDED, row->ends_hash, place);
-    index->header.retire_count += line->op == HF_OP_RETIRE;
-    index->header.drop_count += line->op == HF_OP_DROP;
-    break;
-  case HF_OP_BASELINE:
-    add_key(index, HF_INDEX_BY_ENDED, hf_baseline_hash(row->peer_hash), place);
-    if (index->header.later_count++ == 0)
-      index->header.later_first = seq;
-    break;
-  case HF_OP_MODE:
-    index->header.mode_seq = seq;
-    memset(index->header.locker, 0, sizeof index->header.locker);
-    memcpy(index->header.locker, line->locker.text + 1, line->locker.bytes - 2);
-    index->header.journal = hf_line_mode_is_journal(line);
-    if (!hf_line_mode_is_known(line))
-      index->header.foreign_mode_seq = seq;
-    break;
-  case HF_OP_UNKNOWN:
-    if (index->header.unknown_count++ == 0)
-      index->header.unknown_first = seq;
-    break;
-  case HF_OP_LOST:
-    break;
-  }
-}
-
-static int compare_keys(const void *a, const void *b) {
-  return hf_index_key_less(a, b) ? -1 : hf_index_key_less(b, a);
-}
-
-/* 1; 0: the tile has damage, and gets no index; negative. */
-static int index_tile(hf_store *store, uint64_t tile, tile_index *index, hf_error *reterr) {
-  hf_autobuf text = {0};
-  int got = hf_tile_read(store, tile, &text, reterr);
-  if (got <= 0)
-    return got;
-  memset(index, 0, sizeof *index);
-  index->header.number = tile;
-  index->header.count = HF_TILE_RECORDS;
-  index->tile_bytes = text.used;
-  index->tile_crc = hf_crc32c(0, text.data, text.used);
-  size_t at = 0;
-  for (uint32_t i = 0; i < HF_TILE_RECORDS; i++) {
-    hf_line line;
-    const char *start = text.data + at;
-    const char *end = at < text.used ? memchr(start, '\n', text.used - at) : NULL;
-    size_t bytes = end != NULL ? (size_t)(end - start) : 0;
-    if (end == NULL || bytes > HF_LINE_BYTES_MAX ||
-        hf_line_decode(start, bytes, &line, NULL) != HF_OK)
-      return 0;
-    hf_place where = {tile * HF_TILE_RECORDS + 1 + i, (uint32_t)at, (uint32_t)bytes, 1, i == 0};
-    add_record(index, i, &line, &where);
-    at += bytes + 1;
-  }
-  if (at != text.used)
-    return 0;
-  for (size_t i = 0; i < HF_INDEX_TABLES; i++) {
-    index->header.entries[i] = index->table[i].count;
-    qsort(index->table[i].key, index->table[i].count, sizeof index->table[i].key[0], compare_keys);
-  }
-  return 1;
-}
-
-static void write_filter(const tile_index *index, hf_index_table table,
-                         const hf_index_header *header, hf_index_writer *out) {
-  hf_index_filter filter;
-  if (hf_index_filter_of(table) < 0)
-    return;
-  hf_index_filter_begin(&filter, table, header->filter_blocks[hf_index_filter_of(table)], out);
-  for (size_t i = 0; i < index->table[table].count; i++)
-    hf_index_filter_add(&filter, index->table[table].key[i].hash);
-  hf_index_filter_end(&filter);
-}
-
-static int write_tile_index(void *context, const hf_index_header *header, hf_index_writer *out) {
-  const tile_index *index = context;
-  char row[HF_INDEX_ROW_BYTES];
-  char entry[HF_INDEX_ENTRY_BYTES];
-  char tile[HF_INDEX_TILE_BYTES];
-  hf_index_tile_put(index->tile_bytes, index->tile_crc, tile);
-  hf_index_write(out, tile, sizeof tile);
-  for (size_t i = 0; i < HF_TILE_RECORDS; i++) {
-    hf_index_row_put(&index->row[i], row);
-    hf_index_write(out, row, sizeof row);
-  }
-  for (size_t i = 0; i < HF_INDEX_TABLES; i++)
-    for (size_t j = 0; j < index->table[i].count; j++) {
-      hf_index_entry_put(&index->table[i].key[j], entry);
-      hf_index_write(out, entry, sizeof entry);
-    }
-  for (int i = 0; i < HF_INDEX_TABLES; i++)
-    write_filter(index, (hf_index_table)i, header, out);
-  return HF_OK;
 }
 
 /* ---- putting it in place ---- */
@@ -256,32 +123,46 @@ int hf_index_write_file(hf_store *store, hf_index_header *header, hf_index_body_
   return status;
 }
 
+/* ---- making one ---- */
+
+typedef struct building {
+  hf_store *store;
+  hf_tile_indexes *known;
+  hf_index_names names; /* that are not durable yet */
+} building;
+
+/* 1; 0: the tile has damage; negative. */
+static int tile_index(building *work, uint64_t number, hf_tile_index **ret_index,
+                      hf_error *reterr) {
+  *ret_index = hf_tile_indexes_take(work->known, work->store, number);
+  if (*ret_index != NULL)
+    return 1;
+  *ret_index = malloc(sizeof **ret_index);
+  return *ret_index != NULL ? hf_tile_index_read(work->store, number, *ret_index, reterr)
+                            : hf_err_nomem(reterr);
+}
+
 /* 1; 0: it cannot be made, for a tile has damage; negative. */
-static int make_from_tile(hf_store *store, uint64_t number, hf_index_names *names,
-                          hf_error *reterr) {
-  hf_autofree tile_index *index = malloc(sizeof *index);
-  if (index == NULL)
-    return hf_err_nomem(reterr);
-  int got = index_tile(store, number, index, reterr);
+static int make_from_tile(building *work, uint64_t number, hf_error *reterr) {
+  hf_autofree hf_tile_index *index = NULL;
+  int got = tile_index(work, number, &index, reterr);
   if (got != 1)
     return got;
-  hf_index_plan_filters(&index->header);
-  int status = hf_index_write_file(store, &index->header, write_tile_index, index, names, reterr);
+  int status = hf_index_write_file(work->store, &index->header, hf_tile_index_write, index,
+                                   &work->names, reterr);
   return status == HF_OK ? 1 : status;
 }
 
 /* One that is merged at once, and has no name. 1; 0: the tile has damage; negative. */
-static int make_in_memory(hf_store *store, uint64_t number, hf_index **ret_index,
-                          hf_error *reterr) {
-  hf_autofree tile_index *tile = malloc(sizeof *tile);
+static int make_in_memory(building *work, uint64_t number, hf_index **ret_index, hf_error *reterr) {
+  hf_autofree hf_tile_index *tile = NULL;
   hf_autofree hf_index_writer *out = calloc(1, sizeof *out);
   hf_autofree hf_index *index = calloc(1, sizeof *index);
-  if (tile == NULL || out == NULL || index == NULL)
+  if (out == NULL || index == NULL)
     return hf_err_nomem(reterr);
-  int got = index_tile(store, number, tile, reterr);
+  int got = tile_index(work, number, &tile, reterr);
   if (got != 1)
     return got;
-  hf_index_plan_filters(&tile->header);
   index->fd = -1;
   index->header = tile->header;
   hf_index_lay_out(index);
@@ -291,7 +172,7 @@ static int make_in_memory(hf_store *store, uint64_t number, hf_index **ret_index
     return hf_err_nomem(reterr);
   out->memory = memory;
   out->at = HF_INDEX_HEADER_BYTES;
-  (void)write_tile_index(tile, &index->header, out);
+  (void)hf_tile_index_write(tile, &index->header, out);
   hf_index_write_flush(out);
   index->map = memory;
   *ret_index = index;
@@ -299,20 +180,19 @@ static int make_in_memory(hf_store *store, uint64_t number, hf_index **ret_index
   return 1;
 }
 
-static int make(hf_store *store, unsigned level, uint64_t number, hf_index_names *names,
-                hf_error *reterr);
+static int make(building *work, unsigned level, uint64_t number, hf_error *reterr);
 
 /* Opens the sixteen; makes those that are not there. */
-static int open_parts(hf_store *store, unsigned level, uint64_t number, hf_index **files,
-                      hf_index_names *names, hf_error *reterr) {
+static int open_parts(building *work, unsigned level, uint64_t number, hf_index **files,
+                      hf_error *reterr) {
   for (uint64_t i = 0; i < HF_INDEX_FAN; i++) {
     uint64_t part = number * HF_INDEX_FAN + i;
-    int got = hf_index_open_to_copy(store, level - 1, part, &files[i], reterr);
+    int got = hf_index_open_to_copy(work->store, level - 1, part, &files[i], reterr);
     if (got == 0)
-      got = level == 1 ? make_in_memory(store, part, &files[i], reterr)
-                       : make(store, level - 1, part, names, reterr);
+      got = level == 1 ? make_in_memory(work, part, &files[i], reterr)
+                       : make(work, level - 1, part, reterr);
     if (got == 1 && files[i] == NULL)
-      got = hf_index_open_to_copy(store, level - 1, part, &files[i], reterr);
+      got = hf_index_open_to_copy(work->store, level - 1, part, &files[i], reterr);
     if (got != 1)
       return got;
   }
@@ -324,16 +204,16 @@ static int write_merged(void *context, const hf_index_header *header, hf_index_w
   return hf_index_write_merged(files, header, out);
 }
 
-static int make_merged(hf_store *store, unsigned level, uint64_t number, hf_index_names *names,
-                       hf_error *reterr) {
+static int make_merged(building *work, unsigned level, uint64_t number, hf_error *reterr) {
   hf_index *files[HF_INDEX_FAN] = {0};
   hf_index_header header = {
       .level = level, .number = number, .count = hf_index_tiles(level) * HF_TILE_RECORDS};
-  int got = open_parts(store, level, number, files, names, reterr);
+  int got = open_parts(work, level, number, files, reterr);
   if (got == 1) {
     hf_index_join_headers(files, &header);
     hf_index_plan_filters(&header);
-    int status = hf_index_write_file(store, &header, write_merged, files, names, reterr);
+    int status =
+        hf_index_write_file(work->store, &header, write_merged, files, &work->names, reterr);
     got = status == HF_OK ? 1 : status;
   }
   for (size_t i = 0; i < HF_INDEX_FAN; i++)
@@ -341,10 +221,9 @@ static int make_merged(hf_store *store, unsigned level, uint64_t number, hf_inde
   return got;
 }
 
-static int make(hf_store *store, unsigned level, uint64_t number, hf_index_names *names,
-                hf_error *reterr) {
-  return level == 0 ? make_from_tile(store, number, names, reterr)
-                    : make_merged(store, level, number, names, reterr);
+static int make(building *work, unsigned level, uint64_t number, hf_error *reterr) {
+  return level == 0 ? make_from_tile(work, number, reterr)
+                    : make_merged(work, level, number, reterr);
 }
 
 /* The files below a new one of level 2 and more, two levels down: whoever still reads those has not
@@ -403,14 +282,14 @@ static int extend_mark(hf_store *store, uint64_t from, uint64_t to, hf_error *re
 
 /* The indexes of tiles from `from` on, up to the next merge that is due or to `tiles`, and the
  * merges. *ret_count: of so many. 1, 0 (the first has damage), negative. */
-static int add_tiles(hf_store *store, uint64_t from, uint64_t tiles, uint64_t *ret_count,
-                     hf_error *reterr) {
-  hf_index_names names = 0;
+static int add_tiles(hf_store *store, hf_tile_indexes *known, uint64_t from, uint64_t tiles,
+                     uint64_t *ret_count, hf_error *reterr) {
+  building work = {.store = store, .known = known};
   unsigned top = 0;
   uint64_t to = from;
   int got = 1;
   if (from % HF_INDEX_FAN == 0 && tiles - from >= HF_INDEX_FAN) {
-    got = make(store, 1, from / HF_INDEX_FAN, &names, reterr);
+    got = make(&work, 1, from / HF_INDEX_FAN, reterr);
     if (got < 0)
       return got;
     top = got == 1;
@@ -418,7 +297,7 @@ static int add_tiles(hf_store *store, uint64_t from, uint64_t tiles, uint64_t *r
     got = 1; /* one of them has damage: those before it have their own */
   }
   while (got == 1 && to < tiles && (to == from || to % HF_INDEX_FAN != 0)) {
-    got = make(store, 0, to, &names, reterr);
+    got = make(&work, 0, to, reterr);
     to += got == 1;
   }
   if (to == from || got < 0)
@@ -426,11 +305,11 @@ static int add_tiles(hf_store *store, uint64_t from, uint64_t tiles, uint64_t *r
   got = 1; /* damage behind the first is met when it is the first */
   while (got == 1 && top < HF_INDEX_LEVEL_MAX && to % hf_index_tiles(top + 1) == 0) {
     top++;
-    got = make(store, top, (to - 1) / hf_index_tiles(top), &names, reterr);
+    got = make(&work, top, (to - 1) / hf_index_tiles(top), reterr);
   }
   if (got != 1)
     return got;
-  int status = fsync_names(store, names, reterr);
+  int status = fsync_names(store, work.names, reterr);
   if (status == HF_OK)
     status = extend_mark(store, from, to, reterr);
   if (status != HF_OK)
@@ -441,7 +320,8 @@ static int add_tiles(hf_store *store, uint64_t from, uint64_t tiles, uint64_t *r
   return 1;
 }
 
-int hf_index_build(hf_store *store, int whole, uint64_t *ret_built, hf_error *reterr) {
+int hf_index_build(hf_store *store, int whole, hf_tile_indexes *known, uint64_t *ret_built,
+                   hf_error *reterr) {
   uint64_t tiles = 0;
   uint64_t indexed = 0;
   uint64_t built = 0;
@@ -457,7 +337,7 @@ int hf_index_build(hf_store *store, int whole, uint64_t *ret_built, hf_error *re
     char name[HF_TILE_NAME_BYTES];
     hf_tile_name(indexed, name);
     uint64_t count = 0;
-    int got = add_tiles(store, indexed, tiles, &count, &why);
+    int got = add_tiles(store, known, indexed, tiles, &count, &why);
     if (got == 0)
       got = hf_err(&why, HF_EDAMAGED, name,
                    "it has damage, so it and later tiles are not indexed; holdfast verify tells "

@@ -117,6 +117,7 @@ static int hold_part(hf_store *store, int64_t deadline_ms, hf_error *reterr) {
     return locked < 0 ? locked : HOLD_LATE;
   int is_named = hf_part_is_named(store, reterr);
   if (is_named != 1) {
+    atomic_store(&store->part.durable_names, 0); /* another file has it, or will */
     drop_part(store);
     return is_named < 0 ? is_named : HOLD_AGAIN;
   }
@@ -127,14 +128,26 @@ static int hold_part(hf_store *store, int64_t deadline_ms, hf_error *reterr) {
   /* in it, or at its end; else others are far beyond it, and it is packed */
   if (status == HF_OK && head >= tile * HF_TILE_RECORDS && head <= (tile + 1) * HF_TILE_RECORDS)
     status = hf_part_prove(store, torn, reterr);
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int stays = is_ours(store) && hf_tile_of(store->view.head + 1) == tile;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  if (status == HF_OK && stays)
+    status = hf_part_secure_name(store, reterr);
   if (status != HF_OK) {
     unlock_part(store);
     return status;
   }
-  (void)pthread_mutex_lock(&store->view_mutex);
-  int stays = is_ours(store) && hf_tile_of(store->view.head + 1) == tile;
-  (void)pthread_mutex_unlock(&store->view_mutex);
   return stays ? HOLD_HELD : leave_part(store, reterr);
+}
+
+size_t hf_journal_tiles_behind(hf_store *store, size_t count, uint64_t *ret_first) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t tile = hf_tile_of(store->view.head + 1);
+  uint64_t last = hf_tile_of(store->view.head + count + 1);
+  int is_journal = hf_store_is_journal(store);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  *ret_first = tile + 1;
+  return is_journal ? (size_t)(last - tile) : 0;
 }
 
 /* ---- appending ------------------------------------------------------------------------------- */

@@ -19,6 +19,10 @@ void hf_journal_finish(hf_store *store, hf_staged *staged, uint64_t first);
  * others? *ret_pause_us: a few of these. */
 int hf_journal_gathers(hf_store *store, int64_t *ret_pause_us);
 
+/* In journal mode: so many records behind the head reach so many tiles behind the current one, and
+ * *ret_first is the first of them. Neither mutex is held. */
+size_t hf_journal_tiles_behind(hf_store *store, size_t count, uint64_t *ret_first);
+
 /* Makes what the view has read of the open part durable, and marks it. view_mutex is held. */
 int hf_journal_settle(hf_store *store, hf_error *reterr);
 

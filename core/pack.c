@@ -41,7 +41,7 @@ static int pack_all(hf_store *store, const hf_pack_options *options, hf_pack_rep
       break;
     hf_tile_packed packed = {0};
     size_t most = options != NULL && options->progress != NULL ? 1 : HF_TILE_GROUP;
-    int got = hf_tile_pack(store, report->tiles, most, &packed, reterr);
+    int got = hf_tile_pack(store, report->tiles, most, NULL, &packed, reterr);
     if (got < 0)
       return got;
     report->packed += packed.count;
@@ -64,7 +64,7 @@ int hf_pack(hf_store *store, const hf_pack_options *options, hf_pack_report *ret
   if (status == HF_OK)
     status = pack_all(store, options, &report, reterr);
   if (status == HF_OK)
-    status = hf_index_build(store, 0, &report.indexed, reterr);
+    status = hf_index_build(store, 0, NULL, &report.indexed, reterr);
   if (ret_report != NULL)
     *ret_report = report;
   if (status != HF_OK)

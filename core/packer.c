@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "err.h"
 #include "id.h"
-#include "index.h"
+#include "index_tile.h"
 #include "sys.h"
 #include "thread.h"
 #include "tile.h"
@@ -49,6 +49,7 @@ struct hf_packer {
   int has_looked;     /* for leftovers */
   uint64_t watched;   /* the mark's length + 1 when it gave way to others; 0: it has not */
   int64_t watched_ms; /* since when */
+  hf_tile_indexes known;
 };
 
 static struct hf_packer *packer_new(void) {
@@ -134,11 +135,18 @@ static void rest(struct hf_packer *packer, int64_t took_ms) {
   (void)pthread_mutex_unlock(&packer->mutex);
 }
 
+/* It has begun meanwhile to save batches, faster than this packs. packer->mutex is held. */
+static int imports(const hf_store *store, const struct hf_packer *packer, uint64_t tiles) {
+  return atomic_load(&store->in_batches) &&
+         packer->last / HF_TILE_RECORDS >= tiles + HF_PACKER_IMPORT_TILES;
+}
+
 /* Before a tile: until this handle saves nothing, and no longer than that. */
-static void wait_for_lull(const hf_store *store, struct hf_packer *packer, int64_t patience_ms) {
+static void wait_for_lull(const hf_store *store, struct hf_packer *packer, uint64_t tiles,
+                          int64_t patience_ms) {
   int64_t until_ms = hf_monotonic_ms() + patience_ms;
   (void)pthread_mutex_lock(&packer->mutex);
-  while (!packer->closing) {
+  while (!packer->closing && !imports(store, packer, tiles)) {
     int64_t now_ms = hf_monotonic_ms();
     int64_t lull_ms = atomic_load(&packer->saved_at_ms) + HF_PACKER_LULL_MS;
     if (atomic_load(&store->savers) > 0) /* it waits for its turn, or has it */
@@ -159,8 +167,12 @@ static void tell_waiters(struct hf_packer *packer, int is_working) {
 }
 
 /* An import's tiles get their index sixteen at a time; the rest where it ends, or rests. */
-static int end_of_work(hf_store *store, int owes_index, int status, hf_error *reterr) {
-  return status == HF_OK && owes_index ? hf_index_build(store, 0, NULL, reterr) : status;
+static int end_of_work(hf_store *store, struct hf_packer *packer, int owes_index, int status,
+                       hf_error *reterr) {
+  if (status == HF_OK && owes_index)
+    status = hf_index_build(store, 0, &packer->known, NULL, reterr);
+  hf_tile_indexes_free(&packer->known);
+  return status;
 }
 
 static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *reterr) {
@@ -179,22 +191,26 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
       status = hf_tile_mark_length(store, &tiles, reterr);
     uint64_t settled = status < 0 ? 0 : hf_tiles_settled(store);
     if (tiles >= settled)
-      return end_of_work(store, owes_index, status < 0 ? status : HF_OK, reterr);
-    int is_import = settled - tiles >= HF_PACKER_IMPORT_TILES && atomic_load(&store->in_batches);
+      return end_of_work(store, packer, owes_index, status < 0 ? status : HF_OK, reterr);
     int is_own = hf_own_count(&store->own_lines, tiles) >= HF_PACKER_OWN_RECORDS;
     if (is_own && patience_ms > HF_PACKER_PATIENCE_MS)
       patience_ms = HF_PACKER_PATIENCE_MS;
-    if (settled - tiles < HF_PACKER_BEHIND_TILES && !is_import)
-      wait_for_lull(store, packer, patience_ms);
+    if (settled - tiles < HF_PACKER_BEHIND_TILES)
+      wait_for_lull(store, packer, tiles, patience_ms);
+    settled = hf_tiles_settled(store);
+    if (tiles >= settled)
+      continue;
+    int is_import = settled - tiles >= HF_PACKER_IMPORT_TILES && atomic_load(&store->in_batches);
     int closes = 0;
     if (!may_go_on(packer, &closes))
-      return end_of_work(store, owes_index, HF_OK, reterr);
+      return end_of_work(store, packer, owes_index, HF_OK, reterr);
     owes_index = is_import && !closes;
     hf_tile_packed packed = {0};
     int64_t began_ms = hf_monotonic_ms();
-    status = hf_tile_pack(store, tiles, owes_index ? HF_TILE_GROUP : 1, &packed, reterr);
-    if (status >= 0)
-      status = hf_index_build(store, owes_index, NULL, reterr); /* derived, but worth a word */
+    status =
+        hf_tile_pack(store, tiles, owes_index ? HF_TILE_GROUP : 1, &packer->known, &packed, reterr);
+    if (status >= 0) /* derived, but worth a word */
+      status = hf_index_build(store, owes_index, &packer->known, NULL, reterr);
     tell_waiters(packer, 1);
     int64_t took_ms = hf_monotonic_ms() - began_ms;
     patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;

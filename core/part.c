@@ -23,6 +23,9 @@
 
 enum { PART_SPACE_BYTES = 256 * 1024 }; /* is laid out ahead, so much at a time */
 
+/* Of hf_part.durable_names the lower bits count the tiles. */
+enum { NAMES_BITS = 16, NAMES_MAX = (1 << NAMES_BITS) - 1 };
+
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
 static hf_part *list_head; /* under list_mutex */
 static pthread_once_t handlers_once = PTHREAD_ONCE_INIT;
@@ -143,26 +146,63 @@ static int content_of_new(hf_store *store, uint64_t tile, hf_buf *out, hf_error 
   return status;
 }
 
-static int make(hf_store *store, uint64_t tile, hf_error *reterr) {
-  hf_autobuf text = {0};
-  hf_autofd int folder_fd = -1;
+static int open_folder(const hf_store *store, uint64_t tile, int *ret_fd, hf_error *reterr) {
   char folder[HF_TILE_NAME_BYTES];
+  (void)snprintf(folder, sizeof folder, "%03llu", (unsigned long long)(tile / HF_TILES_PER_FOLDER));
+  return hf_dir_make(store->tile_fd, folder, ret_fd, NULL, reterr);
+}
+
+/* One number, for two threads may note them at once: the first tile, and how many. Those right
+ * behind the ones that are noted join them. */
+static void note_durable_names(hf_part *part, uint64_t first, uint64_t count) {
+  uint64_t noted = atomic_load(&part->durable_names);
+  uint64_t wanted;
+  do {
+    uint64_t had = noted & NAMES_MAX;
+    int joins = had > 0 && (noted >> NAMES_BITS) + had == first && had + count <= NAMES_MAX;
+    wanted = joins ? noted + count : first << NAMES_BITS | count;
+  } while (!atomic_compare_exchange_weak(&part->durable_names, &noted, wanted));
+}
+
+static int is_name_durable(hf_part *part, uint64_t tile) {
+  uint64_t noted = atomic_load(&part->durable_names);
+  uint64_t first = noted >> NAMES_BITS;
+  return tile >= first && tile - first < (noted & NAMES_MAX);
+}
+
+/* Makes the names of parts in one folder durable, whoever has made them. */
+static int fsync_names(hf_store *store, uint64_t first, uint64_t last, hf_error *reterr) {
+  hf_autofd int folder_fd = -1;
+  uint64_t folder = first / HF_TILES_PER_FOLDER;
+  int status = open_folder(store, first, &folder_fd, reterr);
+  if (status == HF_OK) {
+    hf_count(&store->counters.flushes, 1);
+    status = hf_dir_fsync(folder_fd, "tile", reterr);
+  }
+  if (status == HF_OK && atomic_load(&store->part.durable_folder) != folder + 1) {
+    hf_count(&store->counters.flushes, 1);
+    status = hf_dir_fsync(store->tile_fd, "tile", reterr);
+    if (status == HF_OK)
+      atomic_store(&store->part.durable_folder, folder + 1);
+  }
+  if (status == HF_OK)
+    note_durable_names(&store->part, first, last - first + 1);
+  return status;
+}
+
+/* Makes it, with this content; that it is there already is as good. Its name is not durable yet. */
+static int link_new(hf_store *store, uint64_t tile, const hf_buf *text, hf_error *reterr) {
   char name[HF_TILE_NAME_BYTES];
   char staged[HF_ID_CHARS + 1];
   hf_id id;
-  (void)snprintf(folder, sizeof folder, "%03llu", (unsigned long long)(tile / HF_TILES_PER_FOLDER));
   hf_part_name(tile, name);
-  int status = content_of_new(store, tile, &text, reterr);
-  if (status == HF_OK)
-    status = hf_id_make(&id, reterr);
-  if (status == HF_OK)
-    status = hf_dir_make(store->tile_fd, folder, &folder_fd, NULL, reterr);
+  int status = hf_id_make(&id, reterr);
   if (status != HF_OK)
     return status;
   hf_id_format(&id, staged);
-  int has_records = text.used > 0; /* else there is nothing in it that a flush could keep */
-  hf_count(&store->counters.flushes, has_records ? 3 : 2); /* with those of its folders */
-  status = hf_file_create(store->stage_fd, staged, has_records ? text.data : "", text.used,
+  int has_records = text->used > 0; /* else there is nothing in it that a flush could keep */
+  hf_count(&store->counters.flushes, (uint64_t)has_records);
+  status = hf_file_create(store->stage_fd, staged, has_records ? text->data : "", text->used,
                           has_records, reterr);
   if (status != HF_OK)
     return status;
@@ -171,13 +211,36 @@ static int make(hf_store *store, uint64_t tile, hf_error *reterr) {
   (void)hf_sys_unlink(store->stage_fd, staged, 0);
   if (failed != 0 && sys_errno != EEXIST)
     return part_error(reterr, sys_errno, tile, "cannot be made");
-  status = hf_dir_fsync(folder_fd, "tile", reterr);
-  if (status != HF_OK || store->part.durable_folder == tile / HF_TILES_PER_FOLDER + 1)
-    return status;
-  status = hf_dir_fsync(store->tile_fd, "tile", reterr);
+  return HF_OK;
+}
+
+static int make(hf_store *store, uint64_t tile, hf_error *reterr) {
+  hf_autobuf text = {0};
+  hf_autofd int folder_fd = -1;
+  int status = content_of_new(store, tile, &text, reterr);
+  if (status == HF_OK) /* there may be none yet */
+    status = open_folder(store, tile, &folder_fd, reterr);
   if (status == HF_OK)
-    store->part.durable_folder = tile / HF_TILES_PER_FOLDER + 1;
-  return status;
+    status = link_new(store, tile, &text, reterr);
+  return status == HF_OK ? fsync_names(store, tile, tile, reterr) : status;
+}
+
+void hf_part_make_ahead(hf_store *store, uint64_t tile, size_t count) {
+  const hf_buf empty = {0};
+  hf_autofd int folder_fd = -1;
+  uint64_t tiles = 0;
+  uint64_t last = tile / HF_TILES_PER_FOLDER * HF_TILES_PER_FOLDER + HF_TILES_PER_FOLDER - 1;
+  if (tile + count - 1 < last)
+    last = tile + count - 1;
+  int status = open_folder(store, tile, &folder_fd, NULL);
+  for (uint64_t i = tile; i <= last && status == HF_OK; i++)
+    status = link_new(store, i, &empty, NULL);
+  if (status == HF_OK)
+    status = fsync_names(store, tile, last, NULL);
+  /* others may have filled and packed some meanwhile, and have freed those names before we came */
+  if (hf_tile_mark_length(store, &tiles, NULL) == HF_OK)
+    for (uint64_t i = tile; i <= last && i < tiles; i++)
+      hf_tile_free_part(store, i);
 }
 
 int hf_part_is_open(hf_store *store, uint64_t tile) {
@@ -261,6 +324,22 @@ static int rewrite(hf_store *store, uint64_t from, uint64_t end, hf_error *reter
       hf_sys_pwrite_full(store->part.fd, text.data, count, (off_t)from) != 0)
     return part_error(reterr, errno, store->part.tile, "cannot be written anew");
   return HF_OK;
+}
+
+/* Has a record been appended to it, and does nothing loose stand behind? view_mutex is held. */
+static int is_begun(hf_store *store) {
+  uint64_t head = store->view.head;
+  return head > store->part.tile * HF_TILE_RECORDS && head > store->view.base &&
+         hf_view_row_in_memory(&store->view, head)->in_tile;
+}
+
+int hf_part_secure_name(hf_store *store, hf_error *reterr) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  int begun = is_begun(store);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  if (begun || HF_PLANTED(JOURNAL_NAME_EARLY) || is_name_durable(&store->part, store->part.tile))
+    return HF_OK;
+  return fsync_names(store, store->part.tile, store->part.tile, reterr);
 }
 
 static int has_record(const char *text, size_t bytes) {

@@ -31,8 +31,9 @@ typedef struct hf_part {
   int failed;       /* a flush of it failed: it is not used again. part_mutex */
   int proven;       /* what stood beyond the mark when it was opened was written anew */
   int is_listed;
-  uint64_t durable_folder;  /* of tile/, + 1: its name was made durable by this handle */
-  struct hf_part *previous; /* the list of all of this process */
+  _Atomic uint64_t durable_folder; /* of tile/, + 1: its name was made durable by this handle */
+  _Atomic uint64_t durable_names;  /* the tiles of whose parts it made the names durable; part.c */
+  struct hf_part *previous;        /* the list of all of this process */
   struct hf_part *next;
 } hf_part;
 
@@ -63,6 +64,16 @@ int hf_part_read_beyond(struct hf_store *store, hf_error *reterr);
 /* Opens the part of this tile where it is not open already, makes it where it does not exist.
  * Neither mutex is held. */
 int hf_part_open(struct hf_store *store, uint64_t tile, hf_error *reterr);
+
+/* Makes the parts of so many tiles from this one on, that nobody has come to yet, empty ones, as
+ * far as they are in one folder, and makes their names durable by one flush, so that whoever comes
+ * to them need not: by a thread beside the leader. What fails is tried again, and told, by whoever
+ * appends. No mutex is held. */
+void hf_part_make_ahead(struct hf_store *store, uint64_t tile, size_t count);
+
+/* With its lock held, read to its end, before the first record is appended: its name is durable
+ * then, whoever has made it. (He may have been ended before it was.) */
+int hf_part_secure_name(struct hf_store *store, hf_error *reterr);
 
 /* Is its name still this very file? 1, 0, negative. */
 int hf_part_is_named(struct hf_store *store, hf_error *reterr);

@@ -5,8 +5,10 @@
 #include "clock.h"
 #include "commit.h"
 #include "err.h"
+#include "journal.h"
 #include "log.h"
 #include "packer.h"
+#include "part.h"
 #include "plant.h"
 #include "store.h"
 #include "sys.h"
@@ -60,6 +62,8 @@ int hf_save(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
   hf_attempt_free(&attempt);
   return status;
 }
+
+enum { CHUNKS = 3 }; /* one is committed, the others wait for it or are prepared */
 
 /* A part of a batch that is committed as one: at most HF_BATCH_MAX. */
 typedef struct chunk {
@@ -122,11 +126,6 @@ static void chunk_prepare(chunk *part) {
   }
 }
 
-static void *chunk_main(void *argument) {
-  chunk_prepare(argument);
-  return NULL;
-}
-
 /* Commits what is prepared, and frees it. The first error. */
 static int chunk_commit(chunk *part, hf_saved *results, hf_error *reterr) {
   int first = part->status;
@@ -163,41 +162,121 @@ static size_t first_chunk(hf_store *store, size_t count) {
   return count < room ? count : room;
 }
 
-/* While a chunk is committed, which is waiting for the most part, the next one is prepared by
- * another thread; where there is none to be had, behind it. */
+/* What is to be saved, chunk by chunk: while one is committed, which is waiting for the most part,
+ * another thread prepares those behind it. */
+typedef struct line_up {
+  hf_store *store;
+  const hf_save_request *requests;
+  size_t count;
+  size_t begun; /* so many requests are in chunks */
+  int64_t timeout_ms;
+  uint64_t tile; /* journal mode: parts of the tiles from here on are made ahead, */
+  size_t tiles;  /* so many */
+  chunk part[CHUNKS];
+  pthread_mutex_t mutex; /* for what follows */
+  pthread_cond_t moved;
+  size_t made;  /* chunks that are prepared */
+  size_t taken; /* and committed */
+  int ends;     /* no more are needed, or there are none */
+} line_up;
+
+/* The next chunk is prepared. 0: there is none. */
+static int prepare_next(line_up *all) {
+  size_t left = all->count - all->begun;
+  if (left == 0)
+    return 0;
+  chunk *next = &all->part[all->made % CHUNKS];
+  size_t count = all->begun == 0 ? first_chunk(all->store, left) : left;
+  chunk_begin(next, all->store, all->requests + all->begun,
+              count < HF_BATCH_MAX ? count : HF_BATCH_MAX, all->timeout_ms);
+  chunk_prepare(next);
+  all->begun += next->count;
+  return 1;
+}
+
+static void *make_parts(void *argument) {
+  const line_up *all = argument;
+  hf_part_make_ahead(all->store, all->tile, all->tiles);
+  return NULL;
+}
+
+static void *prepare_all(void *argument) {
+  line_up *all = argument;
+  (void)pthread_mutex_lock(&all->mutex);
+  while (!all->ends) {
+    if (all->made - all->taken == CHUNKS) {
+      (void)pthread_cond_wait(&all->moved, &all->mutex);
+      continue;
+    }
+    (void)pthread_mutex_unlock(&all->mutex);
+    int is_made = prepare_next(all);
+    (void)pthread_mutex_lock(&all->mutex);
+    all->made += (size_t)is_made;
+    all->ends |= !is_made || all->part[(all->made - 1) % CHUNKS].failed_at != SIZE_MAX;
+    (void)pthread_cond_signal(&all->moved);
+  }
+  (void)pthread_mutex_unlock(&all->mutex);
+  return NULL;
+}
+
+/* The next one that is prepared, or NULL. */
+static chunk *next_chunk(line_up *all, int helped) {
+  if (!helped && all->made == all->taken)
+    all->made += (size_t)prepare_next(all);
+  (void)pthread_mutex_lock(&all->mutex);
+  while (helped && all->made == all->taken && !all->ends)
+    (void)pthread_cond_wait(&all->moved, &all->mutex);
+  chunk *next = all->made > all->taken ? &all->part[all->taken % CHUNKS] : NULL;
+  (void)pthread_mutex_unlock(&all->mutex);
+  return next;
+}
+
+/* Nothing is committed behind the first that failed. */
+static int commit_all(line_up *all, int helped, hf_saved *results, hf_error *reterr) {
+  int first = HF_OK;
+  int goes_on = 1;
+  size_t done = 0;
+  for (chunk *now = NULL; goes_on && (now = next_chunk(all, helped)) != NULL;) {
+    size_t count = now->count;
+    int status = chunk_commit(now, results + done, first == HF_OK ? reterr : NULL);
+    first = first == HF_OK ? status : first;
+    goes_on = now->failed_at == SIZE_MAX;
+    done += count;
+    (void)pthread_mutex_lock(&all->mutex);
+    all->taken++;
+    (void)pthread_cond_signal(&all->moved);
+    (void)pthread_mutex_unlock(&all->mutex);
+  }
+  return first;
+}
+
+/* A chunk is prepared here before its helper starts; where there is no thread to be had, each one
+ * is. */
 static int save_chunks(hf_store *store, const hf_save_request *requests, size_t count,
                        int64_t timeout_ms, hf_saved *results, hf_error *reterr) {
-  chunk part[2];
-  int first = HF_OK;
-  size_t done = 0;
-  chunk_begin(&part[0], store, requests, first_chunk(store, count), timeout_ms);
-  chunk_prepare(&part[0]);
-  for (int i = 0; done < count; i = !i) {
-    chunk *now = &part[i];
-    chunk *next = &part[!i];
-    size_t behind = done + now->count;
-    size_t left = count - behind;
-    pthread_t helper;
-    int has_next = left > 0 && now->failed_at == SIZE_MAX;
-    int helped = 0;
-    if (has_next) {
-      chunk_begin(next, store, requests + behind, left < HF_BATCH_MAX ? left : HF_BATCH_MAX,
-                  timeout_ms);
-      helped = hf_thread_start(&helper, chunk_main, next);
-    }
-    int status = chunk_commit(now, results + done, first == HF_OK ? reterr : NULL);
-    if (helped)
-      (void)pthread_join(helper, NULL);
-    else if (has_next && now->failed_at == SIZE_MAX)
-      chunk_prepare(next);
-    if (first == HF_OK)
-      first = status;
-    if (has_next && now->failed_at != SIZE_MAX)
-      chunk_free(next);
-    if (!has_next || now->failed_at != SIZE_MAX)
-      break;
-    done = behind;
-  }
+  line_up all = {.store = store, .requests = requests, .count = count, .timeout_ms = timeout_ms};
+  pthread_t helper;
+  pthread_t maker;
+  (void)pthread_mutex_init(&all.mutex, NULL); /* neither fails on Linux */
+  (void)pthread_cond_init(&all.moved, NULL);
+  all.tiles = hf_journal_tiles_behind(store, count, &all.tile);
+  int makes = all.tiles > 0 && hf_thread_start(&maker, make_parts, &all);
+  all.made = (size_t)prepare_next(&all);
+  all.ends = all.part[0].failed_at != SIZE_MAX;
+  int helped = !all.ends && all.begun < count && hf_thread_start(&helper, prepare_all, &all);
+  int first = commit_all(&all, helped, results, reterr);
+  (void)pthread_mutex_lock(&all.mutex);
+  all.ends = 1;
+  (void)pthread_cond_signal(&all.moved);
+  (void)pthread_mutex_unlock(&all.mutex);
+  if (helped)
+    (void)pthread_join(helper, NULL);
+  if (makes)
+    (void)pthread_join(maker, NULL);
+  for (; all.taken < all.made; all.taken++)
+    chunk_free(&all.part[all.taken % CHUNKS]);
+  (void)pthread_cond_destroy(&all.moved);
+  (void)pthread_mutex_destroy(&all.mutex);
   return first;
 }
 

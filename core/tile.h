@@ -50,6 +50,8 @@ int hf_tile_line_at(hf_store *store, uint64_t seq, hf_buf *out, hf_error *reterr
 /* How many tiles the handle knows to be full, durable and marked: they can be packed. */
 uint64_t hf_tiles_settled(hf_store *store);
 
+struct hf_tile_indexes; /* index.h */
+
 enum { HF_TILE_GROUP = 8 }; /* are packed together, at most */
 
 typedef struct hf_tile_packed {
@@ -60,11 +62,12 @@ typedef struct hf_tile_packed {
 /* Packs a tile and up to most - 1 behind it: builds each, publishes it, compares, extends the
  * marks, compares again, and only then removes the loose names. Needs no lock; any number of
  * processes may pack at once, and may be killed at any instant. No mutex is held while files are
- * read or written. The tile is the first one beyond the mark, and settled; the handle can stage. 1,
- * with *ret_packed (may be NULL); 0: another packer was faster; negative: HF_EDAMAGED, HF_EVERSION,
- * HF_EIO, HF_ENOMEM; then the records are where they were. */
-int hf_tile_pack(hf_store *store, uint64_t tile, size_t most, hf_tile_packed *ret_packed,
-                 hf_error *reterr);
+ * read or written. The tile is the first one beyond the mark, and settled; the handle can stage.
+ * known (may be NULL) gets what was learned for hf_index_build. 1, with *ret_packed (may be NULL);
+ * 0: another packer was faster; negative: HF_EDAMAGED, HF_EVERSION, HF_EIO, HF_ENOMEM; then the
+ * records are where they were. */
+int hf_tile_pack(hf_store *store, uint64_t tile, size_t most, struct hf_tile_indexes *known,
+                 hf_tile_packed *ret_packed, hf_error *reterr);
 
 /* Makes it durable that so many tiles are full, which the mark says already, or which was shown. */
 int hf_tile_mark_secure(hf_store *store, uint64_t tiles, hf_error *reterr);

@@ -15,6 +15,7 @@
 #include "err.h"
 #include "file.h"
 #include "id.h"
+#include "index_tile.h"
 #include "plant.h"
 #include "sys.h"
 #include "tile.h"
@@ -33,6 +34,10 @@ typedef struct packing {
   uint64_t first; /* its first seq */
   hf_row rows[HF_TILE_RECORDS];
   hf_buf text; /* the tile's bytes */
+  /* All of it was read from this part, which holds nothing else. */
+  int is_of_part;
+  hf_sys_file part;
+  hf_tile_index *index; /* of what was read; NULL: nobody wants it */
 } packing;
 
 /* Those that are packed together, one behind the other. */
@@ -113,7 +118,8 @@ static int add_file(packing *work, const char *name, hf_error *reterr) {
 }
 
 /* Are these bytes the records that the view has read, each of them whole, and nothing else? */
-static int is_as_read(const packing *work, size_t from, size_t i, size_t count) {
+static int is_as_read(const packing *work, size_t from, size_t i, size_t count,
+                      hf_tile_index *index) {
   for (; count > 0; i++, count--) {
     hf_line line;
     size_t bytes = work->rows[i].line_bytes;
@@ -122,6 +128,8 @@ static int is_as_read(const packing *work, size_t from, size_t i, size_t count) 
         hf_line_decode(text, bytes, &line, NULL) != HF_OK ||
         memcmp(&line.id, &work->rows[i].id, sizeof line.id) != 0)
       return 0;
+    if (index != NULL)
+      hf_tile_index_add(index, &line, from, bytes);
     from += bytes + 1;
   }
   return from == work->text.used;
@@ -146,6 +154,8 @@ static int add_part(packing *work, size_t i, size_t count, hf_error *reterr) {
   if (got < 0)
     return hf_err_sys(reterr, HF_EIO, errno, name, "cannot read");
   text->used += (size_t)got;
+  work->is_of_part = count == HF_TILE_RECORDS && work->rows[i].offset == 0 &&
+                     hf_sys_identify(fd, "", &work->part) == 0 && work->part.bytes == bytes;
   return 1;
 }
 
@@ -167,7 +177,7 @@ static int add_own(packing *work, size_t i, size_t count, hf_error *reterr) {
   int got = hf_own_add(&work->store->own_lines, work->rows[i].file_first, &work->text);
   if (got < 0)
     return hf_err_nomem(reterr);
-  if (got == 0 || is_as_read(work, from, i, count) || HF_PLANTED(KEEP_TRIED))
+  if (got == 0 || is_as_read(work, from, i, count, NULL) || HF_PLANTED(KEEP_TRIED))
     return got;
   work->text.used = from;
   return 0;
@@ -193,7 +203,7 @@ static int build(packing *work, hf_error *reterr) {
     int got = add_rows(work, i, count, reterr);
     if (got < 0)
       return got;
-    if (got == 1 && (is_as_read(work, from, i, count) || HF_PLANTED(KEEP_TRIED)))
+    if (got == 1 && (is_as_read(work, from, i, count, work->index) || HF_PLANTED(KEEP_TRIED)))
       continue;
     hf_log_name(work->rows[i].file_first, name);
     /* Gone, or, on a freed name, the file of a writer who slept: what the mark says now decides. */
@@ -254,21 +264,31 @@ static int fsync_names(const group *all, hf_error *reterr) {
   return status == HF_OK ? hf_dir_fsync(all->tile[0]->store->tile_fd, "tile", reterr) : status;
 }
 
+/* Does the open part hold these bytes and nothing else? */
+static int is_the_part(const packing *work, int fd) {
+  hf_autobuf there = {0};
+  hf_sys_file file;
+  return hf_sys_identify(fd, "", &file) == 0 && file.bytes == work->text.used &&
+         hf_buf_reserve(&there, work->text.used) == 0 &&
+         hf_sys_pread_full(fd, there.data, work->text.used, 0) == (ssize_t)work->text.used &&
+         memcmp(there.data, work->text.data, work->text.used) == 0;
+}
+
 /* A part that holds all of the tile and nothing else becomes the staged file: nobody appends to it
- * any more. 1: it did. */
+ * any more. Where all of the tile was read from it, it is durable: the mark covers its last record,
+ * and who extended it had made the part durable up to there. 1: it did. */
 static int stage_part(const packing *work, const char *staged) {
   const hf_store *store = work->store;
   char name[HF_TILE_NAME_BYTES];
-  hf_autobuf there = {0};
   if (!work->rows[HF_TILE_RECORDS - 1].in_tile)
     return 0;
   hf_part_name(work->tile, name);
-  if (hf_file_read(store->tile_fd, name, HF_LOG_FILE_BYTES_MAX, &there, NULL) != 1 ||
-      there.used != work->text.used || memcmp(there.data, work->text.data, there.used) != 0)
-    return 0;
-  hf_autofd int fd = hf_sys_openat(store->tile_fd, name, O_RDONLY, 0);
-  return fd >= 0 && hf_sys_fsync(fd) == 0 &&
-         hf_sys_link(store->tile_fd, name, store->stage_fd, staged) == 0;
+  if (!work->is_of_part) {
+    hf_autofd int fd = hf_sys_openat(store->tile_fd, name, O_RDONLY, 0);
+    if (fd < 0 || !is_the_part(work, fd) || hf_sys_fsync(fd) != 0)
+      return 0;
+  }
+  return hf_sys_link(store->tile_fd, name, store->stage_fd, staged) == 0;
 }
 
 /* A loose file that holds all of the tile becomes the staged file, too: it never changes. (Its
@@ -309,6 +329,14 @@ static int publish(const packing *work, hf_error *reterr) {
   return status;
 }
 
+/* Is the tile the very file that was read as its part? */
+static int is_the_file_read(const packing *work, const char *name) {
+  hf_sys_file tile;
+  return work->is_of_part && hf_sys_identify(work->store->tile_fd, name, &tile) == 0 &&
+         tile.device == work->part.device && tile.inode == work->part.inode &&
+         tile.bytes == work->text.used;
+}
+
 /* Stands there, line by line, what was read? Asked before the tile counts: one that is damaged must
  * not win over whole records; and once more before names are freed. */
 static int compare(const packing *work, hf_error *reterr) {
@@ -317,6 +345,8 @@ static int compare(const packing *work, hf_error *reterr) {
   if (HF_PLANTED(FREE_WITHOUT_COMPARE))
     return HF_OK;
   hf_tile_name(work->tile, name);
+  if (is_the_file_read(work, name))
+    return HF_OK;
   int got = hf_tile_read(work->store, work->tile, &there, reterr);
   if (got < 0)
     return got;
@@ -397,14 +427,23 @@ static void move_rows(const packing *work) {
   (void)pthread_mutex_unlock(&work->store->view_mutex);
 }
 
+static void free_packing(packing *work) {
+  hf_buf_free(&work->text);
+  free(work->index);
+  free(work);
+}
+
 /* Adds the next tile, with its bytes. 1; 0: packed by another meanwhile; negative. */
-static int add_tile(group *all, hf_store *store, uint64_t tile, hf_error *reterr) {
+static int add_tile(group *all, hf_store *store, uint64_t tile, int indexes, hf_error *reterr) {
   packing *work = calloc(1, sizeof *work);
   if (work == NULL)
     return hf_err_nomem(reterr);
   work->store = store;
   work->tile = tile;
   work->first = tile * HF_TILE_RECORDS + 1;
+  work->index = indexes ? malloc(sizeof *work->index) : NULL; /* derived: nobody needs it */
+  if (work->index != NULL)
+    hf_tile_index_begin(work->index, tile);
   int got = take_rows(work, reterr);
   if (got == 1)
     got = build(work, reterr);
@@ -412,21 +451,21 @@ static int add_tile(group *all, hf_store *store, uint64_t tile, hf_error *reterr
     all->tile[all->count++] = work;
     return 1;
   }
-  hf_buf_free(&work->text);
-  free(work);
+  free_packing(work);
   return got;
 }
 
 /* The first one, and behind it as many as can be had; what is wrong with one of those is met when
  * it is the first. 1, 0, negative. */
-static int take_group(group *all, hf_store *store, uint64_t tile, size_t most, hf_error *reterr) {
+static int take_group(group *all, hf_store *store, uint64_t tile, size_t most, int indexes,
+                      hf_error *reterr) {
   uint64_t settled = hf_tiles_settled(store);
   size_t bytes = 0;
-  int got = add_tile(all, store, tile, reterr);
+  int got = add_tile(all, store, tile, indexes, reterr);
   while (got == 1 && all->count < most && all->count < HF_TILE_GROUP &&
          tile + all->count < settled) {
     bytes += all->tile[all->count - 1]->text.used;
-    if (bytes > GROUP_BYTES_MAX || add_tile(all, store, tile + all->count, NULL) != 1)
+    if (bytes > GROUP_BYTES_MAX || add_tile(all, store, tile + all->count, indexes, NULL) != 1)
       break;
   }
   return got;
@@ -468,17 +507,25 @@ static int pack(const group *all, hf_error *reterr) {
   return 1;
 }
 
-int hf_tile_pack(hf_store *store, uint64_t tile, size_t most, hf_tile_packed *ret_packed,
-                 hf_error *reterr) {
+/* What was learned of the tile, for its index, where it is the file that was read. */
+static void hand_over(packing *work, hf_tile_indexes *known) {
+  if (work->index == NULL || !work->is_of_part || work->index->count != HF_TILE_RECORDS)
+    return;
+  hf_tile_index_end(work->index, work->text.data, work->text.used);
+  hf_tile_indexes_put(known, &work->part, &work->index);
+}
+
+int hf_tile_pack(hf_store *store, uint64_t tile, size_t most, hf_tile_indexes *known,
+                 hf_tile_packed *ret_packed, hf_error *reterr) {
   group all = {{NULL}, 0};
-  int got = take_group(&all, store, tile, most, reterr);
+  int got = take_group(&all, store, tile, most, known != NULL, reterr);
   if (got == 1)
     got = pack(&all, reterr);
+  for (size_t k = 0; k < all.count && got == 1 && known != NULL; k++)
+    hand_over(all.tile[k], known);
   if (ret_packed != NULL && got == 1)
     *ret_packed = (hf_tile_packed){all.count, same_file(all.tile[0], 0) == HF_TILE_RECORDS};
-  for (size_t k = 0; k < all.count; k++) {
-    hf_buf_free(&all.tile[k]->text);
-    free(all.tile[k]);
-  }
+  for (size_t k = 0; k < all.count; k++)
+    free_packing(all.tile[k]);
   return got;
 }

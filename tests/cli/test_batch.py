@@ -197,11 +197,11 @@ class Batch(Case):
     def test_a_bad_line_far_behind(self):
         """What is read while others are saved stops it at its place, whoever judges it."""
         late = '{"run_id":"a","stage":"s","timestamp":"yesterday","doc":{}}'  # the library judges that
-        for at in (1023, 1024, 1025, 2047, 2048, 2500):
+        for at in (1023, 2047, 2048, 2049, 4095, 4096, 4500):
             for bad in ("x", late):
                 with self.subTest(at=at, bad=bad):
                     first = self.head()
-                    text = [line(f"{first} {i}", {"i": i}) for i in range(4000)]
+                    text = [line(f"{first} {i}", {"i": i}) for i in range(6000)]
                     text[at] = bad
                     result = self.batch("\n".join(text))
                     self.assertEqual(result.status, FAILED, result)
@@ -217,12 +217,16 @@ class Batch(Case):
         self.assertOneError(result, f"{path}: line 2, column 1")
 
     def test_answers_that_cannot_be_written(self):
-        text = "\n".join(line(f"r{i}", {"i": i}) for i in range(3000))
-        with open("/dev/full", "wb") as full:
-            result = self.batch(text, stdout=full)
-        self.assertEqual(result.status, FAILED)
-        self.assertOneError(result, ["standard output", "1024 lines are saved"])
-        self.assertEqual(self.head(), 1024)
+        """What was being saved by then is finished, and counted."""
+        for lines, saved in ((3000, 2048), (7000, 4096)):
+            with self.subTest(lines=lines):
+                first = self.head()
+                text = "\n".join(line(f"{first} {i}", {"i": i}) for i in range(lines))
+                with open("/dev/full", "wb") as full:
+                    result = self.run_any("save", "--batch", self.write("full.jsonl", text), stdout=full)
+                self.assertEqual(result.status, FAILED)
+                self.assertOneError(result, ["standard output", f"{saved} lines are saved"])
+                self.assertEqual(self.head(), first + saved)
 
     def test_what_only_the_library_judges_stops_it_too(self):
         bad = json.dumps({"run_id": "b", "stage": "s", "timestamp": "yesterday", "doc": {}})

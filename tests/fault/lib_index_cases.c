@@ -255,7 +255,7 @@ static void come_between(void *context, fault_call *call) {
   if (between.forgets)
     fault_must(hf_index_forget(between.store->index_fd, &error), &error, "hf_index_forget");
   if (between.builds)
-    fault_must(hf_index_build(between.store, 0, NULL, &error), &error, "hf_index_build");
+    fault_must(hf_index_build(between.store, 0, NULL, NULL, &error), &error, "hf_index_build");
 }
 
 static const fault_hooks coming = {.before = come_between, .fast_fsync = 1};
@@ -284,7 +284,7 @@ static int between_at(hf_store *store, int is_builder, int is_begun, unsigned at
   uint64_t marked = 0;
   fault_must(hf_index_forget(store->index_fd, &error), &error, "hf_index_forget");
   if (!is_builder || is_begun)
-    fault_must(hf_index_build(store, 0, NULL, &error), &error, "hf_index_build");
+    fault_must(hf_index_build(store, 0, NULL, NULL, &error), &error, "hf_index_build");
   if (is_begun) { /* by another, who told of the first tile */
     int fd = openat(store->index_fd, HF_MARK_NAME, O_WRONLY | O_CLOEXEC);
     FAULT_CHECK(fd >= 0 && ftruncate(fd, 1) == 0 && close(fd) == 0, "cannot shorten index/mark");
@@ -293,12 +293,12 @@ static int between_at(hf_store *store, int is_builder, int is_begun, unsigned at
   between.at = at;
   fault_table_install(&coming);
   if (is_builder)
-    (void)hf_index_build(store, 0, NULL, &error); /* it may say that they were forgotten */
+    (void)hf_index_build(store, 0, NULL, NULL, &error); /* it may say that they were forgotten */
   else
     fault_must(hf_index_forget(store->index_fd, &error), &error, "hf_index_forget");
   fault_table_install(&fast);
   check_marked(store);
-  fault_must(hf_index_build(store, 0, NULL, &error), &error, "hf_index_build");
+  fault_must(hf_index_build(store, 0, NULL, NULL, &error), &error, "hf_index_build");
   fault_must(hf_index_mark_length(store, &marked, &error), &error, "index/mark");
   FAULT_CHECK(marked == FEW_TILES, "built again, index/mark tells of %llu tiles",
               (unsigned long long)marked);

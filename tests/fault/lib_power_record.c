@@ -1,4 +1,6 @@
 /* The workload: about 60 saves of every kind, by two handles, four threads and a reader. */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +10,10 @@
 #include "lib_disk.h"
 #include "lib_power.h"
 
+#include "part.h"
 #include "plant.h"
 #include "store.h"
+#include "sys.h"
 #include "tile.h"
 
 enum { THREADS = 4, SAVES_PER_THREAD = 4, BLOB_BYTES = 70000, BATCH_MAX = 252, EDGE_RECORDS = 4 };
@@ -349,11 +353,25 @@ static void do_gc(void) {
   look();
 }
 
+/* The next tile's part, as its maker leaves it who is ended before its name is durable. */
+static void make_next_part(const hf_store *store) {
+  char name[HF_TILE_NAME_BYTES];
+  char staged[HF_ID_CHARS + 1];
+  hf_error error = HF_ERROR_INIT;
+  fault_must(hf_make_id(staged, &error), &error, "hf_make_id");
+  hf_part_name(1, name);
+  hf_autofd int fd = hf_sys_openat(store->stage_fd, staged, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  FAULT_CHECK(fd >= 0 && hf_sys_link(store->stage_fd, staged, store->tile_fd, name) == 0 &&
+                  hf_sys_unlink(store->stage_fd, staged, 0) == 0,
+              "the part cannot be made: %s", strerror(errno));
+}
+
 /* Over a tile's edge, with another writer between each append and its flush. */
 static void do_edge(void) {
   char run_id[32];
   save_batch(work.first, HF_TILE_RECORDS - EDGE_RECORDS);
   work.run->cut_from = disk_position();
+  make_next_part(work.first);
   for (unsigned i = 0; i < 2 * EDGE_RECORDS; i++) {
     work.hook = i % 4 == 3 ? HOOK_READ : HOOK_SAVE;
     save(work.first, numbered(run_id, "edge", i), 100 + i, 50);

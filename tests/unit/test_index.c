@@ -41,8 +41,8 @@ START_TEST(rows_are_not_moved_again_and_again) {
   save_up_to(store, 20 * T);
   for (uint64_t tile = 0; tile < 3; tile++) {
     hf_error error = HF_ERROR_INIT;
-    ck_assert_int_eq(hf_tile_pack(store, tile, 1, NULL, &error), 1);
-    ck_assert_int_eq(hf_index_build(store, 0, NULL, &error), HF_OK);
+    ck_assert_int_eq(hf_tile_pack(store, tile, 1, NULL, NULL, &error), 1);
+    ck_assert_int_eq(hf_index_build(store, 0, NULL, NULL, &error), HF_OK);
     save_up_to(store, (21 + tile) * T);
     ck_assert_uint_eq(store->view.base, 0);
   }

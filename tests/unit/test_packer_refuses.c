@@ -226,10 +226,10 @@ START_TEST(the_mark_has_no_gap) {
   ck_assert_int_eq(hf_head(store, &head, NULL), HF_OK);
   uint64_t packed = 0;
   ck_assert_int_eq(hf_store_prepare_to_stage(store, NULL), HF_OK);
-  ck_assert_int_eq(hf_tile_pack(store, 0, 1, NULL, NULL), 1);
-  ck_assert_int_eq(hf_tile_pack(store, 1, 1, NULL, NULL), 1);
+  ck_assert_int_eq(hf_tile_pack(store, 0, 1, NULL, NULL, NULL), 1);
+  ck_assert_int_eq(hf_tile_pack(store, 1, 1, NULL, NULL, NULL), 1);
   ck_assert_int_eq(truncate(scratch_path(&here, "tile/mark"), 1), 0);
-  ck_assert_int_eq(hf_tile_pack(store, 2, 1, NULL, NULL), 1);
+  ck_assert_int_eq(hf_tile_pack(store, 2, 1, NULL, NULL, NULL), 1);
   char *bytes = scratch_read_file(scratch_path(&here, "tile/mark"), &count);
   ck_assert_uint_eq(count, 3);
   ck_assert_int_eq(memcmp(bytes, "ttt", 3), 0);
