@@ -326,20 +326,27 @@ static int rewrite(hf_store *store, uint64_t from, uint64_t end, hf_error *reter
   return HF_OK;
 }
 
-/* Has a record been appended to it, and does nothing loose stand behind? view_mutex is held. */
+/* Was a record appended to it? Then who did so has made its name durable. (Copies of loose records
+ * that a part may begin with are no such ones, nor are they taken for some: they stand before the
+ * change to this mode, and who reads the log reads them as the loose files that they are copies
+ * of.) */
 static int is_begun(hf_store *store) {
+  (void)pthread_mutex_lock(&store->view_mutex);
   uint64_t head = store->view.head;
-  return head > store->part.tile * HF_TILE_RECORDS && head > store->view.base &&
-         hf_view_row_in_memory(&store->view, head)->in_tile;
+  int is = head > store->part.tile * HF_TILE_RECORDS && head > store->view.base &&
+           hf_view_row_in_memory(&store->view, head)->in_tile;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return is;
 }
 
 int hf_part_secure_name(hf_store *store, hf_error *reterr) {
-  (void)pthread_mutex_lock(&store->view_mutex);
-  int begun = is_begun(store);
-  (void)pthread_mutex_unlock(&store->view_mutex);
-  if (begun || HF_PLANTED(JOURNAL_NAME_EARLY) || is_name_durable(&store->part, store->part.tile))
+  uint64_t tile = store->part.tile;
+  if (is_name_durable(&store->part, tile) || HF_PLANTED(JOURNAL_NAME_EARLY))
     return HF_OK;
-  return fsync_names(store, store->part.tile, store->part.tile, reterr);
+  if (!is_begun(store))
+    return fsync_names(store, tile, tile, reterr);
+  note_durable_names(&store->part, tile, 1);
+  return HF_OK;
 }
 
 static int has_record(const char *text, size_t bytes) {

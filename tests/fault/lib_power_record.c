@@ -1,6 +1,5 @@
 /* The workload: about 60 saves of every kind, by two handles, four threads and a reader. */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "lib_disk.h"
 #include "lib_power.h"
 
+#include "file.h"
 #include "part.h"
 #include "plant.h"
 #include "store.h"
@@ -353,25 +353,47 @@ static void do_gc(void) {
   look();
 }
 
-/* The next tile's part, as its maker leaves it who is ended before its name is durable. */
-static void make_next_part(const hf_store *store) {
+/* A tile's part, as its maker leaves it who is ended before its name is durable. */
+static void make_part(const hf_store *store, uint64_t tile, const hf_buf *text) {
   char name[HF_TILE_NAME_BYTES];
   char staged[HF_ID_CHARS + 1];
   hf_error error = HF_ERROR_INIT;
+  hf_autofd int folder_fd = -1;
   fault_must(hf_make_id(staged, &error), &error, "hf_make_id");
-  hf_part_name(1, name);
-  hf_autofd int fd = hf_sys_openat(store->stage_fd, staged, O_WRONLY | O_CREAT | O_EXCL, 0666);
-  FAULT_CHECK(fd >= 0 && hf_sys_link(store->stage_fd, staged, store->tile_fd, name) == 0 &&
+  fault_must(hf_file_create(store->stage_fd, staged, text->used > 0 ? text->data : "", text->used,
+                            text->used > 0, &error),
+             &error, "hf_file_create");
+  fault_must(hf_dir_make(store->tile_fd, "000", &folder_fd, NULL, &error), &error, "hf_dir_make");
+  hf_part_name(tile, name);
+  FAULT_CHECK(hf_sys_link(store->stage_fd, staged, store->tile_fd, name) == 0 &&
                   hf_sys_unlink(store->stage_fd, staged, 0) == 0,
               "the part cannot be made: %s", strerror(errno));
 }
 
+/* The current tile begins with a loose record, and its part with a copy of it. */
+static void do_copies(const char *root) {
+  char run_id[32];
+  hf_autobuf text = {0};
+  hf_error error = HF_ERROR_INIT;
+  FAULT_CHECK(
+      hf_file_read(work.first->log_fd, "00000000000000000001.json", 1 << 20, &text, &error) == 1,
+      "the loose record cannot be read");
+  work.run->cut_from = disk_position();
+  make_part(work.first, 0, &text);
+  hf_close(&work.first);
+  work.first = power_open(work.run->mode, root);
+  for (unsigned i = 0; i < EDGE_RECORDS; i++)
+    save(work.first, numbered(run_id, "copies", i), 100 + i, 50);
+  look();
+}
+
 /* Over a tile's edge, with another writer between each append and its flush. */
 static void do_edge(void) {
+  const hf_buf nothing = {0};
   char run_id[32];
   save_batch(work.first, HF_TILE_RECORDS - EDGE_RECORDS);
   work.run->cut_from = disk_position();
-  make_next_part(work.first);
+  make_part(work.first, 1, &nothing);
   for (unsigned i = 0; i < 2 * EDGE_RECORDS; i++) {
     work.hook = i % 4 == 3 ? HOOK_READ : HOOK_SAVE;
     save(work.first, numbered(run_id, "edge", i), 100 + i, 50);
@@ -406,7 +428,9 @@ void power_record(const power_mode *mode, const char *root, power_run *run) {
   work.reader = power_open(mode, root);
   if (mode->journal && mode->edge)
     change_locker(work.first, "flock", "journal");
-  if (mode->edge)
+  if (mode->copies)
+    do_copies(root);
+  else if (mode->edge)
     do_edge();
   else if (mode->gc)
     do_gc();
