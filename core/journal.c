@@ -144,7 +144,7 @@ size_t hf_journal_tiles_behind(hf_store *store, size_t count, uint64_t *ret_firs
   (void)pthread_mutex_lock(&store->view_mutex);
   uint64_t tile = hf_tile_of(store->view.head + 1);
   uint64_t last = hf_tile_of(store->view.head + count + 1);
-  int is_journal = hf_store_is_journal(store);
+  int is_journal = hf_store_is_journal(store) && !store->shared; /* there nothing is appended */
   (void)pthread_mutex_unlock(&store->view_mutex);
   *ret_first = tile + 1;
   return is_journal ? (size_t)(last - tile) : 0;

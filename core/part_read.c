@@ -125,6 +125,9 @@ int hf_part_end_of(hf_store *store, uint64_t tile, uint64_t seq, uint64_t *ret_e
     *ret_end = store->part_end;
     return 1;
   }
+  /* packed and indexed meanwhile: no rows are kept */
+  if (seq > before && before < store->view.base)
+    return 0;
   for (uint64_t i = before + 1; i <= seq; i++) {
     const hf_row *row = hf_view_row_in_memory(&store->view, i);
     if (row->line_bytes == 0 || (row->flags & HF_ROW_DAMAGED) != 0)

@@ -275,19 +275,18 @@ static int is_the_part(const packing *work, int fd) {
 }
 
 /* A part that holds all of the tile and nothing else becomes the staged file: nobody appends to it
- * any more. Where all of the tile was read from it, it is durable: the mark covers its last record,
- * and who extended it had made the part durable up to there. 1: it did. */
+ * any more. It is fsynced, though the mark covers its records: whoever extended that may have
+ * flushed between the append of the last one and the cut behind it, so that the part's length is
+ * not durable. 1: it did. */
 static int stage_part(const packing *work, const char *staged) {
   const hf_store *store = work->store;
   char name[HF_TILE_NAME_BYTES];
   if (!work->rows[HF_TILE_RECORDS - 1].in_tile)
     return 0;
   hf_part_name(work->tile, name);
-  if (!work->is_of_part) {
-    hf_autofd int fd = hf_sys_openat(store->tile_fd, name, O_RDONLY, 0);
-    if (fd < 0 || !is_the_part(work, fd) || hf_sys_fsync(fd) != 0)
-      return 0;
-  }
+  hf_autofd int fd = hf_sys_openat(store->tile_fd, name, O_RDONLY, 0);
+  if (fd < 0 || (!work->is_of_part && !is_the_part(work, fd)) || hf_sys_fsync(fd) != 0)
+    return 0;
   return hf_sys_link(store->tile_fd, name, store->stage_fd, staged) == 0;
 }
 
