@@ -229,6 +229,10 @@ void hf_part_make_ahead(hf_store *store, uint64_t tile, size_t count) {
   const hf_buf empty = {0};
   hf_autofd int folder_fd = -1;
   uint64_t tiles = 0;
+  for (; count > 0 && is_name_durable(&store->part, tile); count--)
+    tile++;
+  if (count == 0)
+    return;
   uint64_t last = tile / HF_TILES_PER_FOLDER * HF_TILES_PER_FOLDER + HF_TILES_PER_FOLDER - 1;
   if (tile + count - 1 < last)
     last = tile + count - 1;

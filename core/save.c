@@ -63,7 +63,8 @@ int hf_save(hf_store *store, const hf_save_request *request, int64_t timeout_ms,
   return status;
 }
 
-enum { CHUNKS = 3 }; /* one is committed, the others wait for it or are prepared */
+enum { CHUNKS = 3 };       /* one is committed, the others wait for it or are prepared */
+enum { PARTS_AHEAD = 16 }; /* that are made, at most; those behind are made by who comes to them */
 
 /* A part of a batch that is committed as one: at most HF_BATCH_MAX. */
 typedef struct chunk {
@@ -154,11 +155,16 @@ static int chunk_commit(chunk *part, hf_saved *results, hf_error *reterr) {
   return first;
 }
 
+static uint64_t known_head(hf_store *store) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  uint64_t head = store->view.head;
+  (void)pthread_mutex_unlock(&store->view_mutex);
+  return head;
+}
+
 /* So many that the last one fills a tile: files that begin at its edge are whole tiles. */
 static size_t first_chunk(hf_store *store, size_t count) {
-  (void)pthread_mutex_lock(&store->view_mutex);
-  size_t room = HF_BATCH_MAX - (size_t)(store->view.head % HF_TILE_RECORDS);
-  (void)pthread_mutex_unlock(&store->view_mutex);
+  size_t room = HF_BATCH_MAX - (size_t)(known_head(store) % HF_TILE_RECORDS);
   return count < room ? count : room;
 }
 
@@ -259,10 +265,14 @@ static int save_chunks(hf_store *store, const hf_save_request *requests, size_t 
   pthread_t maker;
   (void)pthread_mutex_init(&all.mutex, NULL); /* neither fails on Linux */
   (void)pthread_cond_init(&all.moved, NULL);
-  all.tiles = hf_journal_tiles_behind(store, count, &all.tile);
-  int makes = all.tiles > 0 && hf_thread_start(&maker, make_parts, &all);
   all.made = (size_t)prepare_next(&all);
   all.ends = all.part[0].failed_at != SIZE_MAX;
+  uint64_t head = known_head(store);
+  if (!all.ends && atomic_load(&store->batch_appended))
+    all.tiles = hf_journal_tiles_behind(store, count, &all.tile);
+  if (all.tiles > PARTS_AHEAD)
+    all.tiles = PARTS_AHEAD;
+  int makes = all.tiles > 0 && hf_thread_start(&maker, make_parts, &all);
   int helped = !all.ends && all.begun < count && hf_thread_start(&helper, prepare_all, &all);
   int first = commit_all(&all, helped, results, reterr);
   (void)pthread_mutex_lock(&all.mutex);
@@ -273,6 +283,7 @@ static int save_chunks(hf_store *store, const hf_save_request *requests, size_t 
     (void)pthread_join(helper, NULL);
   if (makes)
     (void)pthread_join(maker, NULL);
+  atomic_store(&store->batch_appended, known_head(store) > head);
   for (; all.taken < all.made; all.taken++)
     chunk_free(&all.part[all.taken % CHUNKS]);
   (void)pthread_cond_destroy(&all.moved);

@@ -102,6 +102,7 @@ struct hf_store {
 
   int packs;                    /* by itself, as the configuration says */
   _Atomic unsigned savers;      /* threads in hf_commit, for whom it waits */
+  _Atomic int batch_appended;   /* the last batch did: parts are made ahead for the next */
   _Atomic int in_batches;       /* the last save was a batch of half a tile or more */
   pthread_mutex_t packer_mutex; /* for the making of: */
   struct hf_packer *packer;     /* NULL: nothing was to be packed yet */

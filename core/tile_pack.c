@@ -285,7 +285,9 @@ static int stage_part(const packing *work, const char *staged) {
     return 0;
   hf_part_name(work->tile, name);
   hf_autofd int fd = hf_sys_openat(store->tile_fd, name, O_RDONLY, 0);
-  if (fd < 0 || (!work->is_of_part && !is_the_part(work, fd)) || hf_sys_fsync(fd) != 0)
+  if (fd < 0 || (!work->is_of_part && !is_the_part(work, fd)))
+    return 0;
+  if (!HF_PLANTED(JOURNAL_LENGTH_UNPROVEN) && hf_sys_fsync(fd) != 0)
     return 0;
   return hf_sys_link(store->tile_fd, name, store->stage_fd, staged) == 0;
 }

@@ -58,6 +58,7 @@
   X(JOURNAL_TORN_TAIL, "journal mode: a torn line is taken for a record")                          \
   X(JOURNAL_NEXT_TILE_EARLY, "journal mode: a tile is begun before the last one is durable")       \
   X(JOURNAL_NAME_EARLY, "journal mode: a part's name is not made durable by who did not make it")  \
+  X(JOURNAL_LENGTH_UNPROVEN, "journal mode: a part becomes the tile without fsync, being marked")  \
   X(JOURNAL_SHOW_UNPROVEN, "journal mode: readers are shown what is not durable yet")              \
   X(JOURNAL_SETTLES_OTHERS, "journal mode: a reader flushes what another handle has in flight")    \
   X(JOURNAL_FLUSH_CLOSES, "journal mode: who meets a failed flush closes the leader's descriptor") \

@@ -21,6 +21,7 @@ typedef struct power_mode {
   int gc;     /* another one: documents are dropped, and their tile is written anew */
   int edge;   /* another one: over a tile's edge; cut from just before it */
   int copies; /* with edge: another one: a part that begins with a copy of a loose record */
+  int cut;    /* another one: over the end of a full part */
 } power_mode;
 
 /* A save: which document, under which id, and what was answered. Positions are those of lib_disk.h.

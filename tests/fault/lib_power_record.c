@@ -10,6 +10,7 @@
 #include "lib_power.h"
 
 #include "file.h"
+#include "journal.h"
 #include "part.h"
 #include "plant.h"
 #include "store.h"
@@ -19,7 +20,7 @@
 enum { THREADS = 4, SAVES_PER_THREAD = 4, BLOB_BYTES = 70000, BATCH_MAX = 252, EDGE_RECORDS = 4 };
 enum { PACK_TILES = HF_TILE_RECORDS > 6 ? 1 : 2 };
 
-typedef enum hook { HOOK_NONE, HOOK_READ, HOOK_SAVE } hook;
+typedef enum hook { HOOK_NONE, HOOK_READ, HOOK_SAVE, HOOK_FLUSH } hook;
 
 static struct {
   power_run *run;
@@ -93,6 +94,7 @@ static const char *numbered(char text[32], const char *prefix, unsigned number) 
 }
 
 static void save_batch(hf_store *store, unsigned count) {
+  FAULT_CHECK(count <= BATCH_MAX, "a batch of %u", count);
   static hf_save_request requests[BATCH_MAX];
   static hf_saved results[BATCH_MAX];
   static power_promise *promises[BATCH_MAX];
@@ -162,6 +164,17 @@ static void resolve(const char *id) {
   one->position = disk_position();
 }
 
+/* Another writer, who waits for his own, makes durable and marks what stands in the part. */
+static void flush_by_another(void) {
+  hf_error error = HF_ERROR_INIT;
+  (void)pthread_mutex_lock(&work.second->view_mutex);
+  int got = hf_part_read(work.second, work.second->part.fd, UINT64_MAX, 0, NULL, &error);
+  int status = got < 0 ? got : hf_journal_settle(work.second, &error);
+  (void)pthread_mutex_unlock(&work.second->view_mutex);
+  fault_must(status, &error, "another's flush");
+  FAULT_CHECK(got == 1, "another read %d records", got);
+}
+
 /* A reader looks, or another writer goes past. */
 static void act(hook what) {
   power_promise *one;
@@ -177,6 +190,9 @@ static void act(hook what) {
     one->id_given = 1;
     fault_must(hf_make_id(one->id, NULL), &(hf_error)HF_ERROR_INIT, "hf_make_id");
     save_promise(work.second, one);
+    break;
+  case HOOK_FLUSH:
+    flush_by_another();
     break;
   }
 }
@@ -316,6 +332,25 @@ static void do_pack(void) {
   save(work.first, "behind", 111, 50);
 }
 
+/* Another flushes and marks a tile's last record before the space behind it is cut off; then it is
+ * packed. */
+static void do_cut(void) {
+  char run_id[32];
+  hf_error error = HF_ERROR_INIT;
+  uint64_t packed = 0;
+  save_batch(work.first, HF_TILE_RECORDS - EDGE_RECORDS);
+  for (unsigned i = 0; i < EDGE_RECORDS - 2; i++)
+    save(work.first, numbered(run_id, "single", i), 200 + i, 50);
+  save(work.second, "another", 100, 50);
+  work.run->cut_from = disk_position();
+  work.hook = HOOK_FLUSH;
+  save(work.first, "last", 101, 50);
+  FAULT_CHECK(work.hook == HOOK_NONE, "nobody flushed in between");
+  fault_must(fault_pack(work.second, &packed, &error), &error, "hf_pack");
+  FAULT_CHECK(packed == 1, "%llu tiles were packed", (unsigned long long)packed);
+  look();
+}
+
 static void collect(hf_store *store, uint64_t *ret_documents) {
   hf_error error = HF_ERROR_INIT;
   hf_gc_options options = {.keep_last = 1, .timeout_ms = -1};
@@ -432,6 +467,8 @@ void power_record(const power_mode *mode, const char *root, power_run *run) {
     do_copies(root);
   else if (mode->edge)
     do_edge();
+  else if (mode->cut)
+    do_cut();
   else if (mode->gc)
     do_gc();
   else if (mode->pack)

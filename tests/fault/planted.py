@@ -38,6 +38,7 @@ TESTS = {
     "JOURNAL_TORN_TAIL": ["fault_powerloss", "--mode", "local-journal"],
     "JOURNAL_SHOW_UNPROVEN": ["fault_powerloss", "--mode", "local-journal"],
     "JOURNAL_NEXT_TILE_EARLY": ["fault_powerloss", "--mode", "journal-edge"],
+    "JOURNAL_LENGTH_UNPROVEN": ["fault_powerloss", "--mode", "journal-cut"],
     "JOURNAL_NAME_EARLY": ["fault_powerloss", "--mode", "journal-edge"],
     "ROWS_UNCHECKED": ["fault_shared", "--case", "torn-row"],
     "BELIEVE_LOOSE": ["fault_shared", "--case", "name-used-again"],

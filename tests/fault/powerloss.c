@@ -24,6 +24,7 @@ static const power_mode modes[] = {
     {.name = "local-journal", .locker = "flock", .journal = 1},
     {.name = "journal-edge", .locker = "flock", .journal = 1, .edge = 1},
     {.name = "journal-copies", .locker = "flock", .journal = 1, .edge = 1, .copies = 1},
+    {.name = "journal-cut", .locker = "flock", .journal = 1, .cut = 1},
     {.name = "shared-none", .locker = "none", .shared = 1},
     {.name = "local-rename", .locker = "none", .rename = 1},
     {.name = "local-pack", .locker = "flock", .pack = 1},

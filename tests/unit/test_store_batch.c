@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <holdfast/holdfast.h>
+#include <holdfast/stats.h>
 
 #include "scratch.h"
 
@@ -81,6 +82,37 @@ END_TEST
 
 /* An import goes on behind an ended id only after it has a new one: else the order would be lost.
  */
+/* What is there already is answered without a flush, once the handle has seen that nothing is new.
+ */
+START_TEST(test_a_batch_of_what_is_there) {
+  enum { COUNT = 3 * 256 };
+  static hf_saved results[COUNT];
+  static hf_save_request requests[COUNT];
+  static char runs[COUNT][32];
+  hf_error error = HF_ERROR_INIT;
+  uint64_t flushes[4] = {0};
+  memset(requests, 0, sizeof requests);
+  for (int i = 0; i < COUNT; i++) {
+    (void)snprintf(runs[i], sizeof runs[i], "run %d", i);
+    requests[i].key = (hf_key){.run_id = runs[i], .stage = "S"};
+    requests[i].doc = "{\"a\":1}";
+    requests[i].doc_bytes = 7;
+  }
+  for (int round = 0; round < 4; round++) {
+    hf_handle_stats stats;
+    ck_assert_int_eq(hf_save_batch(store, requests, COUNT, -1, results, &error), HF_OK);
+    ck_assert_int_eq(results[COUNT - 1].created, round == 0);
+    ck_assert_int_eq(hf_get_handle_stats(store, &stats, NULL), HF_OK);
+    flushes[round] = stats.flushes;
+  }
+  ck_assert_uint_eq(head_of(store), COUNT);
+  ck_assert_uint_gt(flushes[0], 0);
+  ck_assert_uint_le(flushes[1], flushes[0] + 2); /* names of parts that it expected to need */
+  ck_assert_uint_eq(flushes[2], flushes[1]);
+  ck_assert_uint_eq(flushes[3], flushes[1]);
+}
+END_TEST
+
 START_TEST(test_an_ended_id_stops_a_batch) {
   hf_saved results[3];
   hf_save_request requests[3];
@@ -164,7 +196,9 @@ static TCase *make_case(const char *name, void (*set_up)(void)) {
 int main(void) {
   Suite *suite = suite_create("store batch");
   suite_add_tcase(suite, make_case("local filesystem", begin));
-  suite_add_tcase(suite, make_case("journal mode", begin_journal));
+  TCase *journal = make_case("journal mode", begin_journal);
+  tcase_add_test(journal, test_a_batch_of_what_is_there);
+  suite_add_tcase(suite, journal);
   suite_add_tcase(suite, make_case("as on a shared filesystem", begin_shared));
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
