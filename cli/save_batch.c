@@ -96,10 +96,16 @@ static void set_due(batch *all, uint64_t last_seq) {
   all->due = LINES_MAX - (size_t)(before % HF_BATCH_MAX);
 }
 
+/* What failed for one was no fault of its line: those behind it met the same. */
+static int is_told_once(hf_status status) {
+  return status == HF_EIO || status == HF_ELOCK || status == HF_EBACKEND || status == HF_ENOMEM;
+}
+
 /* Prints what became of them, and empties it. */
 static int tell_part(batch *all, part *of) {
   hf_cli *cli = all->cli;
   int status = HF_CLI_DONE;
+  hf_status told = HF_OK; /* of the first that was not saved */
   for (size_t i = 0; i < of->count; i++) {
     hf_saved *result = &of->results[i];
     if (of->rc != HF_OK && result->status == HF_OK && result->seq == 0)
@@ -111,7 +117,8 @@ static int tell_part(batch *all, part *of) {
         set_due(all, result->seq);
     } else if (status == HF_CLI_DONE) {
       status = tell_unsaved(all, of, i, 1);
-    } else if (result->status != HF_ECANCELLED) {
+      told = result->status;
+    } else if (result->status != HF_ECANCELLED && (result->status != told || !is_told_once(told))) {
       (void)tell_unsaved(all, of, i, 0);
     }
   }

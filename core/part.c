@@ -468,11 +468,28 @@ int hf_part_prove(hf_store *store, uint64_t torn, hf_error *reterr) {
 
 /* ---- appending ---- */
 
+/* Zeros are no record, whoever reads them. So where several lines need space that the file does not
+ * have, it is laid out before them: a disk that is full tells before one of them can be seen. */
+static int lay_out(hf_part *part, uint64_t at, size_t bytes, size_t space, hf_error *reterr) {
+  hf_autobuf zeros = {0};
+  size_t wanted = bytes + space;
+  if (hf_buf_reserve(&zeros, wanted) != 0)
+    return hf_err_nomem(reterr);
+  memset(zeros.data, 0, wanted);
+  if (hf_sys_pwrite_full(part->fd, zeros.data, wanted, (off_t)at) != 0) {
+    wanted = bytes; /* a disk that is nearly full */
+    if (space == 0 || hf_sys_ftruncate(part->fd, at + bytes) != 0 ||
+        hf_sys_pwrite_full(part->fd, zeros.data, wanted, (off_t)at) != 0)
+      return part_error(reterr, errno, part->tile, "cannot be appended to");
+  }
+  part->bytes = at + wanted;
+  return HF_OK;
+}
+
 /* With space behind it, where there is none left. */
-static int write_spaced(hf_part *part, const char *lines, size_t bytes, uint64_t at,
+static int write_spaced(hf_part *part, const char *lines, size_t bytes, size_t space, uint64_t at,
                         hf_error *reterr) {
   hf_autobuf text = {0};
-  size_t space = PART_SPACE_BYTES - (size_t)((at + bytes) % PART_SPACE_BYTES);
   if (hf_buf_reserve(&text, bytes + space) != 0)
     return hf_err_nomem(reterr);
   memcpy(text.data, lines, bytes);
@@ -491,8 +508,17 @@ static int write_spaced(hf_part *part, const char *lines, size_t bytes, uint64_t
 
 static int write_lines(hf_part *part, const char *lines, size_t bytes, int is_full, uint64_t at,
                        hf_error *reterr) {
-  if (!is_full && at + bytes > part->bytes)
-    return write_spaced(part, lines, bytes, at, reterr);
+  size_t space = is_full ? 0 : PART_SPACE_BYTES - (size_t)((at + bytes) % PART_SPACE_BYTES);
+  if (at + bytes > part->bytes) {
+    int is_one = memchr(lines, '\n', bytes) == lines + bytes - 1;
+    int status = HF_OK;
+    if (is_one && !is_full)
+      return write_spaced(part, lines, bytes, space, at, reterr);
+    if (!is_one)
+      status = lay_out(part, at, bytes, space, reterr);
+    if (status != HF_OK)
+      return status;
+  }
   if (hf_sys_pwrite_full(part->fd, lines, bytes, (off_t)at) != 0 ||
       (is_full && part->bytes > at + bytes && hf_sys_ftruncate(part->fd, at + bytes) != 0))
     return part_error(reterr, errno, part->tile, "cannot be appended to");
@@ -501,14 +527,33 @@ static int write_lines(hf_part *part, const char *lines, size_t bytes, int is_fu
   return HF_OK;
 }
 
+/* So many bytes of the lines stand there: those that are whole. Negative: nobody knows. */
+static ssize_t count_written(const hf_part *part, const char *lines, size_t bytes, uint64_t at) {
+  hf_autobuf text = {0};
+  if (hf_buf_reserve(&text, bytes) != 0)
+    return -1;
+  ssize_t got = hf_sys_pread_full(part->fd, text.data, bytes, (off_t)at);
+  if (got <= 0)
+    return got;
+  size_t same = 0;
+  while (same < (size_t)got && text.data[same] == lines[same])
+    same++;
+  const char *last = memrchr(lines, '\n', same);
+  return last != NULL ? last + 1 - lines : 0;
+}
+
 int hf_part_append(hf_store *store, uint64_t at, const char *lines, size_t bytes, int is_full,
                    hf_error *reterr) {
   hf_part *part = &store->part;
   int status = write_lines(part, lines, bytes, is_full, at, reterr);
   if (status == HF_OK)
     return HF_OK;
-  /* what was written of it is no record: it is cut off now, or else by whoever appends next */
   part->bytes = at;
   part->proven = 0;
-  return hf_sys_ftruncate(part->fd, at) == 0 ? status : HF_EUNSURE;
+  /* What was written of a line is no record, and is cut off now, or else by whoever appends next. A
+   * whole one may have been flushed, and marked, by another handle since: it stays. */
+  ssize_t stays = HF_PLANTED(JOURNAL_CUTS_MARKED) ? 0 : count_written(part, lines, bytes, at);
+  if (stays >= 0 && hf_sys_ftruncate(part->fd, at + (uint64_t)stays) != 0)
+    stays = -1;
+  return stays == 0 ? status : HF_EUNSURE;
 }

@@ -84,7 +84,8 @@ int hf_part_is_named(struct hf_store *store, hf_error *reterr);
 int hf_part_prove(struct hf_store *store, uint64_t torn, hf_error *reterr);
 
 /* Writes lines at `at`, behind its last record; is_full: they are the tile's last ones. After an
- * error they are cut off again: HF_EIO, or HF_EUNSURE where that failed, too. */
+ * error they are cut off again: HF_EIO. HF_EUNSURE: that failed, too; or some were whole by then,
+ * and stay, for others may have seen them. */
 int hf_part_append(struct hf_store *store, uint64_t at, const char *lines, size_t bytes,
                    int is_full, hf_error *reterr);
 

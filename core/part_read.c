@@ -7,6 +7,7 @@
 #include "log.h"
 #include "part.h"
 #include "plant.h"
+#include "store_locker.h"
 #include "sys.h"
 #include "tile.h"
 
@@ -84,11 +85,18 @@ static int append_damaged(reading *in, size_t bytes, hf_error *reterr) {
   return HF_OK;
 }
 
+/* What stands behind a record that ends this mode are copies of loose records, made when it began
+ * again, and a power loss may have torn them within a file. So they are read from the files. */
+static int ends_journal(const hf_store *store, int was_journal) {
+  return was_journal && !hf_store_is_journal(store) && !HF_PLANTED(JOURNAL_READS_COPIES);
+}
+
 static int take_lines(reading *in, hf_error *reterr) {
   hf_view *view = &in->store->view;
   while (in->at < in->bytes && view->head < in->limit) {
     hf_line line;
     size_t bytes = line_bytes(in);
+    int was_journal = hf_store_is_journal(in->store);
     int is_whole =
         bytes != SIZE_MAX && hf_line_decode(in->text + in->at, bytes, &line, NULL) == HF_OK;
     int status;
@@ -101,7 +109,7 @@ static int take_lines(reading *in, hf_error *reterr) {
       status = append_damaged(in, bytes, reterr);
     if (status != HF_OK)
       return status;
-    if (view->head % HF_TILE_RECORDS == 0)
+    if (view->head % HF_TILE_RECORDS == 0 || ends_journal(in->store, was_journal))
       break;
   }
   return HF_OK;
@@ -164,6 +172,9 @@ int hf_part_read(hf_store *store, int fd, uint64_t limit, unsigned flags, uint64
                 .takes_damage = (flags & HF_PART_DAMAGED_TOO) != 0};
   if (ret_torn != NULL)
     *ret_torn = 0;
+  if (!hf_store_is_journal(store) && (flags & HF_PART_DAMAGED_TOO) == 0 &&
+      !HF_PLANTED(JOURNAL_READS_COPIES))
+    return 0;
   if (fd < 0) {
     int opened = open_by_name(store, tile, &own_fd, reterr);
     if (opened != 1)

@@ -6,6 +6,7 @@
 
 #include "boot.h"
 #include "err.h"
+#include "plant.h"
 #include "verify.h"
 
 #include "banned.h"
@@ -19,15 +20,23 @@ static size_t count_by_mark(const hf_verify_work *work, uint64_t tile) {
   return count < HF_TILE_RECORDS ? (size_t)count : HF_TILE_RECORDS;
 }
 
-/* Whole lines from the beginning on; *ret_end: where they end. */
-static size_t count_whole(const hf_buf *text, size_t limit, size_t *ret_end) {
+/* Whole lines from the beginning on; *ret_end: where they end. The one at `from`, or behind it,
+ * that ends journal mode is the last (*ret_is_last): copies of loose records stand behind it. */
+static size_t count_whole(const hf_buf *text, size_t from, size_t limit, size_t *ret_end,
+                          int *ret_is_last) {
   size_t count = 0;
   size_t at = 0;
-  while (at < text->used && count < limit) {
+  *ret_is_last = 0;
+  while (at < text->used && count < limit && !*ret_is_last) {
+    hf_line line;
     const char *end = memchr(text->data + at, '\n', text->used - at);
-    if (end == NULL || !hf_line_is_whole(text->data + at, (size_t)(end - text->data) - at))
+    size_t bytes = end != NULL ? (size_t)(end - text->data) - at : 0;
+    if (end == NULL || bytes > HF_LINE_BYTES_MAX ||
+        hf_line_decode(text->data + at, bytes, &line, NULL) != HF_OK)
       break;
-    at = (size_t)(end - text->data) + 1;
+    *ret_is_last = count >= from && line.op == HF_OP_MODE && !hf_line_mode_is_journal(&line) &&
+                   !HF_PLANTED(VERIFY_READS_COPIES);
+    at += bytes + 1;
     count++;
   }
   *ret_end = at;
@@ -73,14 +82,18 @@ static size_t trust(hf_verify_work *work, uint64_t tile, size_t by_mark, size_t 
  * as well. */
 static int measure(hf_verify_work *work, uint64_t tile, hf_span *span) {
   size_t end = 0;
+  int is_last = 0;
   size_t by_mark = count_by_mark(work, tile);
   size_t used = span->text.used;
   while (used > 0 && span->text.data[used - 1] == '\0')
     used--;
   span->text.used = used;
   /* what stands beyond the mark is judged by the host that appends */
-  size_t whole = count_whole(&span->text, work->shared ? by_mark : HF_TILE_RECORDS, &end);
-  if (work->shared && whole == by_mark)
+  size_t whole = count_whole(&span->text, span->from, work->shared ? by_mark : HF_TILE_RECORDS,
+                             &end, &is_last);
+  if (is_last && by_mark > whole)
+    by_mark = whole;
+  if (is_last || (work->shared && whole == by_mark))
     used = end;
   size_t next = hf_seqs_find(&work->names, span->first + whole);
   /* behind a change of mode the records are loose again */

@@ -59,6 +59,11 @@
   X(JOURNAL_NEXT_TILE_EARLY, "journal mode: a tile is begun before the last one is durable")       \
   X(JOURNAL_NAME_EARLY, "journal mode: a part's name is not made durable by who did not make it")  \
   X(JOURNAL_LENGTH_UNPROVEN, "journal mode: a part becomes the tile without fsync, being marked")  \
+  X(JOURNAL_CUTS_MARKED,                                                                           \
+    "journal mode: lines are cut off after an error though others may mark them")                  \
+  X(JOURNAL_READS_COPIES, "journal mode: a part's copies of loose records are read as its own")    \
+  X(VERIFY_READS_COPIES,                                                                           \
+    "journal mode: verify takes copies of loose records in a part for its own")                    \
   X(JOURNAL_SHOW_UNPROVEN, "journal mode: readers are shown what is not durable yet")              \
   X(JOURNAL_SETTLES_OTHERS, "journal mode: a reader flushes what another handle has in flight")    \
   X(JOURNAL_FLUSH_CLOSES, "journal mode: who meets a failed flush closes the leader's descriptor") \

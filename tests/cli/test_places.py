@@ -1,6 +1,7 @@
 """Bad places: what cannot be read or written, what is not what it seems, and a full disk."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -333,6 +334,37 @@ class FullDisk(Case):
         self.assertEqual(result.status, DONE, result)
         self.assertEqual(os.listdir(os.path.join(self.store, "stage")), [])
         print(f"full disk: {len(saved)} saves, {failures} refused, each with status 1")
+
+    def fill_by_batches(self, size):
+        """Batches of documents of so many bytes until there is no room: what the last one answered."""
+        saved = 0
+        for i in range(60):
+            lines = "".join('{"run_id":"r%d.%d","stage":"s","doc":{"i":%d,"x":"%s"}}\n' % (i, n, n, "y" * size)
+                            for n in range(300))
+            result = self.run_any("--json", "save", "--batch", "-", input=lines)
+            answers = [json.loads(line) for line in result.out.splitlines()]
+            self.assertEqual([one["seq"] for one in answers], list(range(saved + 1, saved + len(answers) + 1)))
+            saved += len(answers)
+            self.assertEqual(self.head(), saved)
+            if result.status != DONE:
+                break
+        self.assertGreater(saved, 300)
+        return result
+
+    def check_refused(self, size):
+        result = self.fill_by_batches(size)
+        self.assertEqual(result.status, FAILED, result)
+        errors = [line for line in result.err.splitlines() if "warning: " not in line]  # of packing
+        self.assertEqual(len(errors), 1, result)
+        self.assertIn("No space left on device", errors[0])
+        self.assertEqual(self.run_any("verify", "--deep").status, DONE)
+
+    def test_large_batches_until_it_is_full(self):
+        """A line that had no room is refused, not unknown: nobody need ask what became of it."""
+        self.check_refused(1700)
+
+    def test_batches_until_it_is_full(self):
+        self.check_refused(500)
 
     def fill(self):
         with open(os.path.join(self.disk, "filler"), "wb", buffering=0) as f:

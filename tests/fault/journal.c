@@ -8,7 +8,9 @@
  *            descriptor that was closed, whose number may be another file's by then
  *   mark     a reader looks while another thread of its handle saves: log/mark is opened to write
  *            once
- *   threads  readers and savers share a handle, and flushes fail now and then: what was
+ *   short    a write of lines ends in the middle, and another handle flushes and marks what it sees
+ *            before that is cut off: what is marked stays, and a save that was told to be in vain
+ * is not there threads  readers and savers share a handle, and flushes fail now and then: what was
  *            acknowledged is there
  *
  * A thread that comes between must not wait for a mutex that is held there: then it stays away. */
@@ -19,12 +21,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib.h"
 #include "lib_table.h"
 
+#include "buf.h"
 #include "store.h"
+#include "tile.h"
 
 enum {
   CALLS_MAX = 400,
@@ -286,6 +291,187 @@ static void mark(void) {
   look_between(0);
 }
 
+/* ---- short ---- */
+
+enum {
+  SHORT_LINES = HF_TILE_RECORDS > 16 ? 4 : 2,
+  SHORT_WAIT_MS = 20000,
+  LINE_BEGIN_BYTES = 20,
+  SPACE_MAX = 1 << 20,
+};
+
+/* One who has appended waits at his flush until he is let go on: between two calls of another one,
+ * whose write ended short. */
+static struct {
+  pthread_t flusher;
+  hf_store *store; /* his */
+  uint64_t seq;    /* that he was told */
+  _Atomic int has_appended, waits, may_go_on;
+  int came;
+  size_t whole;   /* so many lines are written whole */
+  unsigned fails; /* calls of the other that failed */
+  unsigned at;    /* before this call of the other from there on */
+  unsigned calls;
+} brief;
+
+static void wait_for(_Atomic int *flag, const char *what) {
+  const struct timespec pause = {0, 1000000};
+  for (int i = 0; !atomic_load(flag); i++) {
+    FAULT_CHECK(i < SHORT_WAIT_MS, "%s did not come", what);
+    (void)nanosleep(&pause, NULL);
+  }
+}
+
+static void *save_and_flush(void *unused) {
+  (void)unused;
+  brief.seq = save(brief.store);
+  return NULL;
+}
+
+static void flusher_goes_on(void) {
+  if (brief.came)
+    return;
+  brief.came = 1;
+  atomic_store(&brief.may_go_on, 1);
+  (void)pthread_join(brief.flusher, NULL);
+}
+
+static void stop_flusher(fault_call *call) {
+  if (fault_is_append(call))
+    atomic_store(&brief.has_appended, 1);
+  if (call->kind != FAULT_PREAD || !atomic_load(&brief.has_appended) ||
+      atomic_exchange(&brief.waits, 1))
+    return;
+  wait_for(&brief.may_go_on, "the call of the other");
+}
+
+/* So many of the lines, and the beginning of one, are written; then nothing more is. */
+static void write_short(fault_call *call) {
+  const char *lines = call->bytes;
+  if (!fault_is_append(call) || (brief.fails == 0 && lines[0] == '\0')) /* space */
+    return;
+  call->skip = 1;
+  call->result = -1;
+  call->sys_errno = EIO;
+  if (brief.fails++ > 0)
+    return;
+  size_t bytes = 0;
+  for (size_t i = 0; i < brief.whole; i++)
+    bytes += strcspn(lines + bytes, "\n") + 1;
+  bytes += bytes < call->count && lines[bytes] != '\0' ? LINE_BEGIN_BYTES : 0;
+  call->result = hf_sys_real.pwrite(call->fd, lines, bytes, call->offset);
+}
+
+static void before_short(void *context, fault_call *call) {
+  (void)context;
+  if (!pthread_equal(pthread_self(), outer)) {
+    stop_flusher(call);
+    return;
+  }
+  if (brief.fails > 0 && ++brief.calls == brief.at)
+    flusher_goes_on();
+  write_short(call);
+}
+
+/* The part ends behind its last record: the next one needs space. */
+static void cut_space(void) {
+  char part[FAULT_PATH_BYTES];
+  hf_autobuf text = {0};
+  fault_path(part, path, "tile/000/0.part");
+  int fd = open(part, O_RDWR | O_CLOEXEC);
+  FAULT_CHECK(fd >= 0 && hf_buf_reserve(&text, SPACE_MAX) == 0, "%s", part);
+  ssize_t bytes = pread(fd, text.data, SPACE_MAX - 1, 0);
+  FAULT_CHECK(bytes > 0, "%s is empty", part);
+  text.data[bytes] = '\0';
+  FAULT_CHECK(ftruncate(fd, (off_t)strlen(text.data)) == 0, "cannot cut %s", part);
+  (void)close(fd);
+}
+
+static int save_short(hf_store *store, size_t count, hf_saved *results, char docs[][32]) {
+  hf_error error = HF_ERROR_INIT;
+  hf_save_request requests[SHORT_LINES];
+  char runs[SHORT_LINES][32];
+  memset(requests, 0, sizeof requests);
+  for (size_t i = 0; i < count; i++) {
+    (void)snprintf(docs[i], 32, "{\"n\":%llu}", (unsigned long long)++number);
+    (void)snprintf(runs[i], sizeof runs[i], "r%llu", (unsigned long long)number);
+    requests[i].key.run_id = runs[i];
+    requests[i].key.stage = "journal";
+    requests[i].doc = docs[i];
+    requests[i].doc_bytes = strlen(docs[i]);
+  }
+  return hf_save_batch(store, requests, count, -1, results, &error);
+}
+
+static void check_short(const hf_saved *results, char docs[][32], size_t count) {
+  fault_log log;
+  hf_store *store = fault_open(path);
+  fault_log_read(store, &log);
+  FAULT_CHECK(brief.seq <= log.count, "seq %llu was acknowledged, and the head is %zu",
+              (unsigned long long)brief.seq, log.count);
+  for (size_t i = 0; i < count; i++) {
+    size_t times = fault_log_count_document(&log, docs[i], strlen(docs[i]), NULL);
+    FAULT_CHECK(results[i].status != HF_OK, "save %zu of those cut short was acknowledged", i);
+    FAULT_CHECK(times <= (results[i].status == HF_EUNSURE ? 1U : 0U),
+                "save %zu of those cut short, %s, is there %zu times", i,
+                hf_status_name(results[i].status), times);
+  }
+  fault_log_free(&log);
+  hf_close(&store);
+  fault_verify(path);
+}
+
+/* Whether there were so many calls. */
+static int short_at(unsigned at, size_t count, size_t whole) {
+  static const fault_hooks cutting = {.before = before_short, .fast_fsync = 1};
+  hf_saved results[SHORT_LINES];
+  char docs[SHORT_LINES][32];
+  make_store();
+  memset(&brief, 0, sizeof brief);
+  hf_store *store = fault_open(path);
+  brief.store = fault_open(path);
+  (void)save(store); /* so that both have the part open */
+  (void)save(brief.store);
+  cut_space();
+  brief.whole = whole;
+  brief.at = at;
+  fault_table_install(&cutting);
+  FAULT_CHECK(pthread_create(&brief.flusher, NULL, save_and_flush, NULL) == 0, "no thread");
+  wait_for(&brief.waits, "the flush of the other");
+  if (count == 1)
+    cut_space();
+  int status = save_short(store, count, results, docs);
+  FAULT_CHECK(brief.fails > 0 && status != HF_OK, "no write ended short: %s",
+              hf_status_name(status));
+  int so_many = brief.came;
+  flusher_goes_on();
+  fault_table_remove();
+  uint64_t next = save(store); /* the handle goes on */
+  FAULT_CHECK(next > brief.seq, "seq %llu comes behind %llu", (unsigned long long)next,
+              (unsigned long long)brief.seq);
+  hf_close(&brief.store);
+  hf_close(&store);
+  check_short(results, docs, count);
+  return so_many;
+}
+
+static void short_write(void) {
+  static const struct {
+    size_t count, whole;
+  } writes[] = {
+      {SHORT_LINES, SHORT_LINES / 2}, {SHORT_LINES, SHORT_LINES - 1}, {1, 1}, {SHORT_LINES, 0}};
+  unsigned calls = 0;
+  for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++)
+    for (unsigned at = 1;; at++, calls++) {
+      fault_context("short: %zu of %zu lines, before call %u", writes[i].whole, writes[i].count,
+                    at);
+      FAULT_CHECK(at < CALLS_MAX, "there is no end");
+      if (!short_at(at, writes[i].count, writes[i].whole))
+        break;
+    }
+  (void)printf("journal short: between %u calls\n", calls);
+}
+
 /* ---- threads ---- */
 
 static struct {
@@ -393,7 +579,11 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(void);
-  } cases[] = {{"told", told}, {"failed", failed}, {"mark", mark}, {"threads", threads}};
+  } cases[] = {{"told", told},
+               {"failed", failed},
+               {"mark", mark},
+               {"short", short_write},
+               {"threads", threads}};
   const char *wanted = fault_option_text(argc, argv, "--case", NULL);
   size_t run = 0;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -141,6 +141,8 @@ void fault_verify(const char *path);
 /* The same, but a log/mark whose bytes are wrong is repaired: its bytes are hints, and on a local
  * filesystem nobody fsyncs them. Answers how many such findings there were. */
 size_t fault_verify_but_mark(const char *path);
+/* The same of a store as it was left, before anybody opens it to write; repairs nothing. */
+void fault_verify_as_left(const char *path);
 
 /* Makes an open handle behave as on a filesystem that hosts share. */
 /* Gives a store with flock journal mode; its record is seq head + 1. */

@@ -3,7 +3,8 @@
  * The real calls go to a real folder; every change is written down. A replay goes through the
  * changes one by one, and at each of them an adversary chooses what the disk has kept:
  *  - of a file: its content at the last fsync for certain; of what was written since then anything:
- *    nothing, all, a beginning, zeroes or garbage in its place;
+ *    nothing, all, a beginning (of the file, or of what was written), zeroes or garbage in its
+ *    place;
  *  - of a folder: its names at the last fsync of that folder for certain; of the changes since then
  *    none, all, the first few, or any of them, each folder for itself.
  * fsync of a file says nothing about its names. What an fsync covers was done before it was called.

@@ -227,7 +227,16 @@ static void digest(outcome *out, const void *data, size_t count) {
   out->digest = hf_hash64(out->digest, data, count);
 }
 
-enum { KEEP_OLD, KEEP_NEW, KEEP_BEGINNING, KEEP_ZEROES, KEEP_GARBAGE, KEEP_MIXED, KEEP_WAYS };
+enum {
+  KEEP_OLD,
+  KEEP_NEW,
+  KEEP_BEGINNING,
+  KEEP_ZEROES,
+  KEEP_GARBAGE,
+  KEEP_MIXED,
+  KEEP_FIRST,
+  KEEP_WAYS
+};
 
 /* Damages what was not fsynced: from where it differs on. */
 static void spoil(const node *file, unsigned way, fault_random *random, bytes *content) {
@@ -249,6 +258,22 @@ static void spoil(const node *file, unsigned way, fault_random *random, bytes *c
   }
 }
 
+/* What was not fsynced is there up to some place in it, and not behind: as KEEP_BEGINNING, in a
+ * file whose space was laid out ahead, so that its length says nothing. */
+static void keep_first(const node *file, fault_random *random, bytes *content) {
+  size_t from = 0;
+  size_t to = file->now.count;
+  set_bytes(content, &file->now);
+  while (from < to && from < file->kept.count && file->kept.data[from] == file->now.data[from])
+    from++;
+  while (to > from &&
+         file->now.data[to - 1] == (to <= file->kept.count ? file->kept.data[to - 1] : 0))
+    to--;
+  from += (size_t)fault_below(random, to - from + 1);
+  for (size_t i = from; i < to; i++)
+    content->data[i] = i < file->kept.count ? file->kept.data[i] : 0;
+}
+
 static void choose_content(outcome *out, const node *file, bytes *content) {
   unsigned way = KEEP_OLD;
   if (out->adversary == DISK_ALL || out->adversary == DISK_LAST_NAME)
@@ -257,6 +282,8 @@ static void choose_content(outcome *out, const node *file, bytes *content) {
     way = (unsigned)fault_below(&out->random, KEEP_WAYS);
   if (way == KEEP_OLD || way == KEEP_NEW)
     set_bytes(content, way == KEEP_OLD ? &file->kept : &file->now);
+  else if (way == KEEP_FIRST)
+    keep_first(file, &out->random, content);
   else
     spoil(file, way, &out->random, content);
 }

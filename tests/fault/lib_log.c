@@ -219,6 +219,10 @@ void fault_verify(const char *path) {
   (void)verify(path, NULL, 0);
 }
 
+void fault_verify_as_left(const char *path) {
+  (void)verify(path, "mark", 0);
+}
+
 size_t fault_verify_but_mark(const char *path) {
   size_t tolerated = verify(path, "mark", 0);
   if (tolerated > 0) {

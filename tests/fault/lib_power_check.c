@@ -138,6 +138,7 @@ size_t power_check(const power_run *run, size_t position, const char *root) {
   fault_path(path, root, POWER_STORE);
   if (position < run->init_done)
     check_init(run, path);
+  fault_verify_as_left(path);
   hf_store *store = power_open(run->mode, root);
   fault_log_read(store, &log);
   check_kept(run, position, &log);

@@ -18,6 +18,7 @@
 #include "tile.h"
 
 enum { THREADS = 4, SAVES_PER_THREAD = 4, BLOB_BYTES = 70000, BATCH_MAX = 252, EDGE_RECORDS = 4 };
+enum { BACK_RECORDS = HF_TILE_RECORDS > 32 ? 3 : 1, BACK_BATCH = HF_TILE_RECORDS > 32 ? 8 : 1 };
 enum { PACK_TILES = HF_TILE_RECORDS > 6 ? 1 : 2 };
 
 typedef enum hook { HOOK_NONE, HOOK_READ, HOOK_SAVE, HOOK_FLUSH } hook;
@@ -422,6 +423,23 @@ static void do_copies(const char *root) {
   look();
 }
 
+/* Journal mode ends and begins again within a tile, whose loose records between, some together in a
+ * file, are copied into its part. */
+static void do_back(void) {
+  char run_id[32];
+  for (unsigned i = 0; i < BACK_RECORDS; i++)
+    save(work.first, numbered(run_id, "journal", i), 100 + i, 50);
+  change_locker(work.first, "flock", "publish");
+  save(work.first, "loose", 200, 50);
+  save_batch(work.first, BACK_BATCH);
+  save(work.second, "behind", 201, 50);
+  work.run->cut_from = disk_position();
+  change_locker(work.first, "flock", "journal");
+  for (unsigned i = 0; i < BACK_RECORDS; i++)
+    save(work.second, numbered(run_id, "again", i), 300 + i, 50);
+  look();
+}
+
 /* Over a tile's edge, with another writer between each append and its flush. */
 static void do_edge(void) {
   const hf_buf nothing = {0};
@@ -463,7 +481,9 @@ void power_record(const power_mode *mode, const char *root, power_run *run) {
   work.reader = power_open(mode, root);
   if (mode->journal && mode->edge)
     change_locker(work.first, "flock", "journal");
-  if (mode->copies)
+  if (mode->back)
+    do_back();
+  else if (mode->copies)
     do_copies(root);
   else if (mode->edge)
     do_edge();

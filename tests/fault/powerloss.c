@@ -25,6 +25,7 @@ static const power_mode modes[] = {
     {.name = "journal-edge", .locker = "flock", .journal = 1, .edge = 1},
     {.name = "journal-copies", .locker = "flock", .journal = 1, .edge = 1, .copies = 1},
     {.name = "journal-cut", .locker = "flock", .journal = 1, .cut = 1},
+    {.name = "journal-back", .locker = "flock", .journal = 1, .back = 1, .times = 10},
     {.name = "shared-none", .locker = "none", .shared = 1},
     {.name = "local-rename", .locker = "none", .rename = 1},
     {.name = "local-pack", .locker = "flock", .pack = 1},
@@ -175,7 +176,7 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
     if (only != NULL && strcmp(only, modes[i].name) != 0)
       continue;
-    run_mode(&modes[i], random, seed, shared);
+    run_mode(&modes[i], random * (modes[i].times > 0 ? modes[i].times : 1), seed, shared);
     ran++;
   }
   FAULT_CHECK(ran > 0, "there is no mode %s", only);
