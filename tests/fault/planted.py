@@ -39,7 +39,7 @@ TESTS = {
     "JOURNAL_SHOW_UNPROVEN": ["fault_powerloss", "--mode", "local-journal"],
     "JOURNAL_NEXT_TILE_EARLY": ["fault_powerloss", "--mode", "journal-edge"],
     "JOURNAL_LENGTH_UNPROVEN": ["fault_powerloss", "--mode", "journal-cut"],
-    "JOURNAL_CUTS_MARKED": ["fault_journal", "--case", "short"],
+    "JOURNAL_CUTS_MARKED": ["fault_short_write"],
     "JOURNAL_READS_COPIES": ["fault_powerloss", "--mode", "journal-back"],
     "VERIFY_READS_COPIES": ["fault_powerloss", "--mode", "journal-back"],
     "JOURNAL_NAME_EARLY": ["fault_powerloss", "--mode", "journal-edge"],
