@@ -18,11 +18,10 @@
 #include "lib_table.h"
 
 #include "buf.h"
-#include "tile.h"
 
 enum {
   CALLS_MAX = 400,
-  LINES = HF_TILE_RECORDS > 16 ? 4 : 2,
+  LINES = 4,
   WAIT_MS = 20000,
   LINE_BEGIN_BYTES = 20,
   SPACE_MAX = 1 << 20,
