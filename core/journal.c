@@ -62,16 +62,29 @@ static int is_ours(const hf_store *store) {
   return hf_store_is_journal(store) && strcmp(hf_store_locker_name(store), store->turn_scheme) == 0;
 }
 
+/* The held part, from head + 1 on; where this mode ended in it, the loose files behind, and the
+ * part again where it began anew: nothing moves any more then. view_mutex is held. */
+static int read_part(hf_store *store, uint64_t *ret_torn, hf_error *reterr) {
+  int got;
+  do {
+    *ret_torn = 0;
+    if (hf_tile_of(store->view.head + 1) != store->part.tile)
+      return HF_OK;
+    got = hf_part_read(store, store->part.fd, UINT64_MAX, 0, ret_torn, reterr);
+    if (got >= 0 && !hf_store_is_journal(store) && !HF_PLANTED(JOURNAL_READS_TO_CHANGE))
+      got = hf_log_read_loose(store, reterr);
+  } while (got > 0 && hf_store_is_journal(store));
+  return got < 0 ? got : HF_OK;
+}
+
 /* Reads the log, then the part, to the end. *ret_torn as of hf_part_read. */
 static int read_to_end(hf_store *store, uint64_t *ret_torn, hf_error *reterr) {
   *ret_torn = 0;
   (void)pthread_mutex_lock(&store->view_mutex);
   uint64_t before = store->view.head;
   int status = hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, reterr);
-  if (status == HF_OK && hf_tile_of(store->view.head + 1) == store->part.tile) {
-    int got = hf_part_read(store, store->part.fd, UINT64_MAX, 0, ret_torn, reterr);
-    status = got < 0 ? got : HF_OK;
-  }
+  if (status == HF_OK)
+    status = read_part(store, ret_torn, reterr);
   if (store->view.head != before)
     store->others_seen_at = store->view.head;
   (void)pthread_mutex_unlock(&store->view_mutex);

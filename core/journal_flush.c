@@ -91,7 +91,8 @@ int hf_journal_settle(hf_store *store, hf_error *reterr) {
   (void)look(store, 0, &what, NULL);
   if (store->part_end_seq < what.end)
     what.end = store->part_end_seq;
-  if (store->durable_head >= what.end)
+  int is_marked = store->mark_length >= what.end || HF_PLANTED(JOURNAL_TELLS_UNMARKED);
+  if (store->durable_head >= what.end && is_marked) /* in a new boot it may be durable alone */
     return HF_OK;
   int done = flush(store, &what, reterr);
   if (done == 0)

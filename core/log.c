@@ -393,6 +393,15 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   return status;
 }
 
+int hf_log_read_loose(hf_store *store, hf_error *reterr) {
+  uint64_t tiles = 0;
+  uint64_t before = store->view.head;
+  int got = hf_tile_mark_length(store, &tiles, reterr);
+  for (int moves = got == HF_OK; moves && !hf_store_is_journal(store); moves = got > 0)
+    got = read_next(store, &tiles, 0, reterr);
+  return got < 0 ? got : store->view.head > before;
+}
+
 int hf_log_read_next(hf_store *store, hf_error *reterr) {
   uint64_t tiles = 0;
   int status = hf_tile_mark_length(store, &tiles, reterr);

@@ -62,6 +62,10 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr);
  * view_mutex is held. */
 int hf_log_read_next(hf_store *store, hf_error *reterr);
 
+/* A local store's files from head + 1 on, where journal mode has ended: up to one that begins it
+ * again, or the last. 1: some were read; 0; negative. view_mutex is held. */
+int hf_log_read_loose(hf_store *store, hf_error *reterr);
+
 /* The length of log/mark, looked at freshly, by its name. view_mutex is held. */
 int hf_log_look_at_mark(hf_store *store, uint64_t *ret_length, hf_error *reterr);
 

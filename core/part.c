@@ -434,8 +434,12 @@ static int prove(hf_store *store, uint64_t torn, hf_error *reterr) {
   int this_boot = hf_boot_is_told(store, reterr);
   int status = this_boot < 0 ? this_boot : HF_OK;
   int is_last = 0;
-  if (status == HF_OK && has_loose(store, &is_last) && (is_last || !this_boot))
-    status = copy_loose(store, reterr);
+  if (status == HF_OK && has_loose(store, &is_last) && (is_last || !this_boot)) {
+    /* a name that is read, and not durable: no copy stands for it */
+    status = is_last ? hf_log_fsync_names(store, reterr) : HF_OK;
+    if (status == HF_OK)
+      status = copy_loose(store, reterr);
+  }
   if (status == HF_OK && !store->part.proven)
     status = rewrite(store, from, end, reterr);
   if (HF_PLANTED(JOURNAL_TORN_TAIL)) {

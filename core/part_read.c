@@ -45,6 +45,7 @@ typedef struct reading {
   uint64_t marked;
   int takes_damage;
   int damaged; /* the line before was */
+  int ended;   /* what stands behind is not this mode's */
 } reading;
 
 static size_t line_bytes(const reading *in) {
@@ -109,7 +110,8 @@ static int take_lines(reading *in, hf_error *reterr) {
       status = append_damaged(in, bytes, reterr);
     if (status != HF_OK)
       return status;
-    if (view->head % HF_TILE_RECORDS == 0 || ends_journal(in->store, was_journal))
+    in->ended = ends_journal(in->store, was_journal);
+    if (view->head % HF_TILE_RECORDS == 0 || in->ended)
       break;
   }
   return HF_OK;
@@ -191,7 +193,8 @@ int hf_part_read(hf_store *store, int fd, uint64_t limit, unsigned flags, uint64
     return 0;
   status = take_lines(&in, reterr);
   if (ret_torn != NULL)
-    *ret_torn = in.bytes - in.at;
+    /* copies, and lines behind them, are whole */
+    *ret_torn = in.ended && !HF_PLANTED(JOURNAL_READS_TO_CHANGE) ? 0 : in.bytes - in.at;
   return status != HF_OK ? status : (int)(store->view.head - before);
 }
 

@@ -61,6 +61,9 @@
   X(JOURNAL_LENGTH_UNPROVEN, "journal mode: a part becomes the tile without fsync, being marked")  \
   X(JOURNAL_CUTS_MARKED,                                                                           \
     "journal mode: lines are cut off after an error though others may mark them")                  \
+  X(JOURNAL_READS_TO_CHANGE,                                                                       \
+    "journal mode: who appends reads the part to the first change of mode, and cuts the rest")     \
+  X(JOURNAL_TELLS_UNMARKED, "journal mode: a boot is told of though log/mark is short")            \
   X(JOURNAL_READS_COPIES, "journal mode: a part's copies of loose records are read as its own")    \
   X(VERIFY_READS_COPIES,                                                                           \
     "journal mode: verify takes copies of loose records in a part for its own")                    \

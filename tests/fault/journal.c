@@ -4,14 +4,14 @@
  *
  *   told     the first writer of this boot tells of it while a reader, or another writer, looks at
  *            the log: no error, and each has all that was acknowledged before
- *   failed   a reader's flush fails while another thread of its handle saves: no call is made on a
- *            descriptor that was closed, whose number may be another file's by then
- *   mark     a reader looks while another thread of its handle saves: log/mark is opened to write
- *            once
- *   short    a write of lines ends in the middle, and another handle flushes and marks what it sees
- *            before that is cut off: what is marked stays, and a save that was told to be in vain
- * is not there threads  readers and savers share a handle, and flushes fail now and then: what was
- *            acknowledged is there
+ *   back     the same where a power loss has cut log/mark short, in a store that has left journal
+ * mode and come back to it within the tile; and in the boot that appended last failed   a reader's
+ * flush fails while another thread of its handle saves: no call is made on a descriptor that was
+ * closed, whose number may be another file's by then mark     a reader looks while another thread
+ * of its handle saves: log/mark is opened to write once short    a write of lines ends in the
+ * middle, and another handle flushes and marks what it sees before that is cut off: what is marked
+ * stays, and a save that was told to be in vain is not there threads  readers and savers share a
+ * handle, and flushes fail now and then: what was acknowledged is there
  *
  * A thread that comes between must not wait for a mutex that is held there: then it stays away. */
 #include <errno.h>
@@ -35,6 +35,8 @@ enum {
   THREADS = 3,
   SAVES = 120,
   FAILS_ONE_IN = 9,
+  BACK_BATCH = 3,
+  MARK_LEFT = 2, /* records that log/mark tells of */
 };
 
 static struct {
@@ -123,6 +125,8 @@ static uint64_t head_of(hf_store *store) {
 
 static hf_store *other;
 static uint64_t other_seq; /* of its save; 0: it got no turn */
+static uint64_t known;     /* acknowledged before */
+static int is_cut;         /* log/mark, by a power loss */
 
 static void other_saves(void) {
   hf_error error = HF_ERROR_INIT;
@@ -133,14 +137,28 @@ static void other_saves(void) {
   other_seq = status == HF_OK ? saved.seq : 0;
 }
 
+static void other_reads(void) {
+  uint64_t head = head_of(other);
+  FAULT_CHECK(head >= known, "a reader sees %llu records, and %llu were acknowledged",
+              (unsigned long long)head, (unsigned long long)known);
+}
+
+static void cut_mark(void) {
+  char mark[FAULT_PATH_BYTES];
+  fault_path(mark, journal_path, "log/mark");
+  FAULT_CHECK(truncate(mark, MARK_LEFT) == 0, "cannot cut %s: %s", mark, strerror(errno));
+}
+
 /* One look, or save, of a handle that knows nothing yet. Whether the other came. */
-static int told_at(unsigned at, int saves) {
+static int told_at(unsigned at, int saves, void (*act)(void)) {
   begin();
   journal_boot_again();
+  if (is_cut)
+    cut_mark();
   other = fault_open(journal_path);
   hf_store *store = fault_open(journal_path);
   uint64_t seq = 0;
-  between.act = other_saves;
+  between.act = act;
   between.at = at;
   other_seq = 0;
   fault_table_install(&hooks);
@@ -164,12 +182,75 @@ static void told(void) {
     for (unsigned at = 1;; at++) {
       fault_context("told: before call %u of a %s", at, saves ? "save" : "look");
       FAULT_CHECK(at < CALLS_MAX, "there is no end");
-      if (!told_at(at, saves))
+      if (!told_at(at, saves, other_saves))
         break;
       came++;
     }
   fault_verify(journal_path);
   (void)printf("journal told: between %u calls, and no error\n", came);
+}
+
+/* Journal mode ends and begins again within the tile; of the records between some are together in a
+ * file. */
+static void make_back(void) {
+  static const hf_set_locker_options publish = {.timeout_ms = -1, .mode = "publish"};
+  hf_save_request requests[BACK_BATCH];
+  char docs[BACK_BATCH][JOURNAL_TEXT_BYTES], runs[BACK_BATCH][JOURNAL_TEXT_BYTES];
+  hf_saved results[BACK_BATCH];
+  hf_error error = HF_ERROR_INIT;
+  journal_make_store();
+  hf_store *store = fault_open(journal_path);
+  FAULT_CHECK(hf_set_locker(store, "flock", &publish, &known, &error) == 1, "hf_set_locker: %s",
+              error.message);
+  (void)journal_save(store);
+  for (size_t i = 0; i < BACK_BATCH; i++)
+    journal_request(&requests[i], docs[i], runs[i]);
+  fault_must(hf_save_batch(store, requests, BACK_BATCH, -1, results, &error), &error, "a batch");
+  fault_set_journal(journal_path);
+  (void)journal_save(store);
+  known = journal_save(store);
+  hf_close(&store);
+}
+
+static void check_known(void) {
+  fault_log log;
+  hf_store *store = fault_open(journal_path);
+  fault_log_read(store, &log);
+  FAULT_CHECK(log.count >= known, "there are %zu records, and %llu were acknowledged", log.count,
+              (unsigned long long)known);
+  fault_log_free(&log);
+  hf_close(&store);
+  (void)fault_verify_but_mark(journal_path);
+}
+
+static void back(void) {
+  static const struct {
+    const char *name;
+    void (*act)(void);
+  } acts[] = {{"saves", other_saves}, {"reads", other_reads}};
+  unsigned came = 0;
+  is_cut = 1;
+  for (size_t i = 0; i < 2; i++)
+    for (unsigned at = 1;; at++, came++) {
+      fault_context("back: before call %u of a save another one %s", at, acts[i].name);
+      FAULT_CHECK(at < CALLS_MAX, "there is no end");
+      make_back();
+      int so_many = told_at(at, 1, acts[i].act);
+      check_known();
+      if (!so_many)
+        break;
+    }
+  fault_context("back: in the boot that appended last");
+  make_back();
+  cut_mark();
+  hf_store *store = fault_open(journal_path);
+  uint64_t seq = journal_save(store);
+  FAULT_CHECK(seq == known + 1, "seq %llu was given behind %llu", (unsigned long long)seq,
+              (unsigned long long)known);
+  hf_close(&store);
+  check_known();
+  is_cut = 0;
+  (void)printf("journal back: between %u calls\n", came);
 }
 
 /* ---- failed, mark: a reader in another thread of the handle ---- */
@@ -354,7 +435,8 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(void);
-  } cases[] = {{"told", told}, {"failed", failed}, {"mark", mark}, {"threads", threads}};
+  } cases[] = {
+      {"told", told}, {"back", back}, {"failed", failed}, {"mark", mark}, {"threads", threads}};
   const char *wanted = fault_option_text(argc, argv, "--case", NULL);
   size_t run = 0;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -40,6 +40,8 @@ TESTS = {
     "JOURNAL_NEXT_TILE_EARLY": ["fault_powerloss", "--mode", "journal-edge"],
     "JOURNAL_LENGTH_UNPROVEN": ["fault_powerloss", "--mode", "journal-cut"],
     "JOURNAL_CUTS_MARKED": ["fault_short_write"],
+    "JOURNAL_READS_TO_CHANGE": ["fault_journal", "--case", "back"],
+    "JOURNAL_TELLS_UNMARKED": ["fault_journal", "--case", "back"],
     "JOURNAL_READS_COPIES": ["fault_powerloss", "--mode", "journal-back"],
     "VERIFY_READS_COPIES": ["fault_powerloss", "--mode", "journal-back"],
     "JOURNAL_NAME_EARLY": ["fault_powerloss", "--mode", "journal-edge"],
