@@ -3,12 +3,20 @@
  * verify beside writers and packers. */
 #include <stdarg.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 
 #include "verify_help.h"
 
 #include "sys.h"
 
-enum { CALLS_MAX = 5000, WRITERS = 4, WRITER_SAVES = 120 };
+enum {
+  CALLS_MAX = 5000,
+  WRITERS = 4,
+  WRITER_SAVES = 120,
+  WRITER_SAVES_MAX = 900,
+  LOOKS_MIN = 3,
+  BATCH = 20
+};
 
 static help_records before;
 static const uint64_t lost[] = {7, 13, 33, 40};
@@ -282,15 +290,23 @@ END_TEST
 
 /* ---- beside writers ---- */
 
+static struct {
+  _Atomic int looks; /* of verify: the writers go on until there were some */
+  _Atomic unsigned saves;
+} * shared;
+
 static void write_on(int number) {
   hf_store *store = scratch_open(&here);
-  for (int i = 0; i < WRITER_SAVES; i++) {
+  for (int i = 0; i < WRITER_SAVES || (i < WRITER_SAVES_MAX && shared->looks < LOOKS_MIN); i++) {
     char name[48];
     (void)snprintf(name, sizeof name, "writer_%d_%d", number, i);
     if (scratch_save(store, name, "S", "{\"a\":1}", NULL, NULL) != HF_OK)
       _exit(1);
-    if (i % 16 == 0)
-      help_batch(store, 20, 1000 * number + i);
+    ++shared->saves;
+    if (i % 16 == 0) {
+      help_batch(store, BATCH, 1000 * number + i);
+      shared->saves += BATCH;
+    }
     if (number == 0 && i % 30 == 0) {
       uint64_t packed = 0;
       if (scratch_pack(store, &packed, NULL) != HF_OK)
@@ -304,8 +320,9 @@ static void write_on(int number) {
 START_TEST(verify_beside_writers_and_packers) {
   pid_t pids[WRITERS];
   int running = WRITERS;
-  int looks = 0;
   uint64_t head = 0;
+  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ck_assert_ptr_ne(shared, MAP_FAILED);
   end();
   help_store_with(_i == 0 ? "flock" : "none");
   help_remember(&before);
@@ -322,16 +339,17 @@ START_TEST(verify_beside_writers_and_packers) {
     ck_assert_uint_eq(help_report.records, help_report.head);
     ck_assert_uint_ge(help_report.head, head); /* it only grows */
     head = help_report.head;
-    looks++;
+    ++shared->looks;
     for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
       ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
       running--;
     }
   }
-  ck_assert_int_ge(looks, 3);
+  ck_assert_int_ge(shared->looks, LOOKS_MIN);
   help_verify(0);
   help_clean();
-  ck_assert_uint_eq(help_report.head, RECORDS + WRITERS * (WRITER_SAVES + 8 * 20));
+  ck_assert_uint_eq(help_report.head, RECORDS + shared->saves);
+  (void)munmap(shared, sizeof *shared);
 }
 END_TEST
 
