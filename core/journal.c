@@ -65,15 +65,18 @@ static int is_ours(const hf_store *store) {
 /* The held part, from head + 1 on; where this mode ended in it, the loose files behind, and the
  * part again where it began anew: nothing moves any more then. view_mutex is held. */
 static int read_part(hf_store *store, uint64_t *ret_torn, hf_error *reterr) {
-  int got;
-  do {
-    *ret_torn = 0;
-    if (hf_tile_of(store->view.head + 1) != store->part.tile)
-      return HF_OK;
+  int moves = 1; /* loose files were read */
+  int got = 0;
+  while (moves && hf_tile_of(store->view.head + 1) == store->part.tile) {
+    moves = 0;
     got = hf_part_read(store, store->part.fd, UINT64_MAX, 0, ret_torn, reterr);
-    if (got >= 0 && !hf_store_is_journal(store) && !HF_PLANTED(JOURNAL_READS_TO_CHANGE))
+    if (got >= 0 && !hf_store_is_journal(store) && !HF_PLANTED(JOURNAL_READS_TO_CHANGE)) {
       got = hf_log_read_loose(store, reterr);
-  } while (got > 0 && hf_store_is_journal(store));
+      moves = got > 0 && hf_store_is_journal(store);
+    }
+    if (moves)
+      *ret_torn = 0;
+  }
   return got < 0 ? got : HF_OK;
 }
 
