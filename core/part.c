@@ -436,7 +436,8 @@ static int prove(hf_store *store, uint64_t torn, hf_error *reterr) {
   int is_last = 0;
   if (status == HF_OK && has_loose(store, &is_last) && (is_last || !this_boot)) {
     /* a name that is read, and not durable: no copy stands for it */
-    status = is_last ? hf_log_fsync_names(store, reterr) : HF_OK;
+    int fsyncs = is_last && !HF_PLANTED(JOURNAL_BEHIND_LOOSE);
+    status = fsyncs ? hf_log_fsync_names(store, reterr) : HF_OK;
     if (status == HF_OK)
       status = copy_loose(store, reterr);
   }

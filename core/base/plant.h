@@ -64,6 +64,8 @@
   X(JOURNAL_READS_TO_CHANGE,                                                                       \
     "journal mode: who appends reads the part to the first change of mode, and cuts the rest")     \
   X(JOURNAL_TELLS_UNMARKED, "journal mode: a boot is told of though log/mark is short")            \
+  X(JOURNAL_BEHIND_LOOSE,                                                                          \
+    "journal mode: a record is appended behind a loose one whose name is not durable")             \
   X(JOURNAL_READS_COPIES, "journal mode: a part's copies of loose records are read as its own")    \
   X(VERIFY_READS_COPIES,                                                                           \
     "journal mode: verify takes copies of loose records in a part for its own")                    \

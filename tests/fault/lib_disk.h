@@ -33,6 +33,8 @@ typedef enum disk_adversary {
 void disk_record_begin(const char *root, void (*after_publish)(void *context), void *context);
 /* Called with the same context before each fdatasync. */
 void disk_record_before_flush(void (*before_flush)(void *context));
+/* The next fsync of the folder whose path ends so fails with EIO, and has kept nothing. */
+void disk_record_fail_fsync(const char *end);
 void disk_record_end(void);
 
 /* How many changes there were so far. A cut at position p has the changes 0 .. p - 1. */

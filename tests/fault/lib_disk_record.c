@@ -1,6 +1,7 @@
 /* Writing down what is done to a folder, while it is done for real. */
 #include "lib_disk.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ static struct { ino_t inode; /* 0: gone */ } nodes[RECORD_NODES_MAX];
 static void (*publish_hook)(void *context);
 static void (*flush_hook)(void *context);
 static void *publish_context;
+static const char *fails_next; /* the next fsync of a folder whose path ends so; NULL: none */
 static __thread size_t fsync_began;
 static __thread ino_t unlinked; /* the inode whose last name is about to go; 0: none */
 
@@ -199,8 +201,22 @@ static void record(const fault_call *call) {
   }
 }
 
+static int is_to_fail(const fault_call *call) {
+  int is =
+      fails_next != NULL && call->kind == FAULT_FSYNC && fault_fd_ends_in(call->fd, fails_next);
+  if (is)
+    fails_next = NULL;
+  return is;
+}
+
 static void before(void *context, fault_call *call) {
   (void)context;
+  if (is_to_fail(call)) {
+    call->skip = 1;
+    call->result = -1;
+    call->sys_errno = EIO;
+    return;
+  }
   if (flush_hook != NULL && call->kind == FAULT_FDATASYNC)
     flush_hook(publish_context);
   if (call->kind == FAULT_UNLINK)
@@ -246,7 +262,12 @@ void disk_record_before_flush(void (*before_flush)(void *context)) {
   flush_hook = before_flush;
 }
 
+void disk_record_fail_fsync(const char *end) {
+  fails_next = end;
+}
+
 void disk_record_end(void) {
+  FAULT_CHECK(fails_next == NULL, "no fsync of %s failed", fails_next);
   flush_hook = NULL;
   fault_table_remove();
 }

@@ -18,11 +18,13 @@ typedef struct power_mode {
   int rename;
   int pack; /* another workload: one tile is filled and packed; cut from there on */
   int journal;
-  int gc;         /* another one: documents are dropped, and their tile is written anew */
-  int edge;       /* another one: over a tile's edge; cut from just before it */
-  int copies;     /* with edge: another one: a part that begins with a copy of a loose record */
-  int cut;        /* another one: over the end of a full part */
-  int back;       /* another one: journal mode ends and begins again within a tile */
+  int gc;     /* another one: documents are dropped, and their tile is written anew */
+  int edge;   /* another one: over a tile's edge; cut from just before it */
+  int copies; /* with edge: another one: a part that begins with a copy of a loose record */
+  int cut;    /* another one: over the end of a full part */
+  int back;   /* another one: journal mode ends and begins again within a tile */
+  int left; /* the same; who lets it begin again gets no answer, and his name is not durable; 2: it
+             * is a tile's last record, and the part of the next tile is there */
   unsigned times; /* so many times as many outcomes by chance; 0: once */
 } power_mode;
 

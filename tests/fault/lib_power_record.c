@@ -440,6 +440,30 @@ static void do_back(void) {
   look();
 }
 
+/* The record by which journal mode begins again has its name, which is not durable, as where its
+ * writer was killed just then; and a handle that holds the part open reads it behind the change. */
+static void do_left(int is_last_of_tile) {
+  const hf_buf nothing = {0};
+  static const hf_set_locker_options options = {.timeout_ms = -1, .mode = "journal"};
+  char run_id[32];
+  hf_error error = HF_ERROR_INIT;
+  uint64_t seq = 0;
+  if (is_last_of_tile) {
+    save_batch(work.second, HF_TILE_RECORDS - EDGE_RECORDS);
+    make_part(work.second, 1, &nothing);
+  }
+  save(work.second, "journal", 100, 50);
+  change_locker(work.first, "flock", "publish");
+  save(work.first, "loose", 200, 50);
+  work.run->cut_from = disk_position();
+  disk_record_fail_fsync("/log");
+  int changed = hf_set_locker(work.first, "flock", &options, &seq, &error);
+  FAULT_CHECK(changed == HF_EUNSURE, "hf_set_locker: %s", hf_status_name(changed));
+  for (unsigned i = 0; i < EDGE_RECORDS; i++)
+    save(work.second, numbered(run_id, "again", i), 300 + i, 50);
+  look();
+}
+
 /* Over a tile's edge, with another writer between each append and its flush. */
 static void do_edge(void) {
   const hf_buf nothing = {0};
@@ -483,6 +507,8 @@ void power_record(const power_mode *mode, const char *root, power_run *run) {
     change_locker(work.first, "flock", "journal");
   if (mode->back)
     do_back();
+  else if (mode->left)
+    do_left(mode->left > 1);
   else if (mode->copies)
     do_copies(root);
   else if (mode->edge)

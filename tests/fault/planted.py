@@ -42,6 +42,7 @@ TESTS = {
     "JOURNAL_CUTS_MARKED": ["fault_short_write"],
     "JOURNAL_READS_TO_CHANGE": ["fault_journal", "--case", "back"],
     "JOURNAL_TELLS_UNMARKED": ["fault_journal", "--case", "back"],
+    "JOURNAL_BEHIND_LOOSE": ["fault_powerloss", "--mode", "journal-left"],
     "JOURNAL_READS_COPIES": ["fault_powerloss", "--mode", "journal-back"],
     "VERIFY_READS_COPIES": ["fault_powerloss", "--mode", "journal-back"],
     "JOURNAL_NAME_EARLY": ["fault_powerloss", "--mode", "journal-edge"],

@@ -26,6 +26,8 @@ static const power_mode modes[] = {
     {.name = "journal-copies", .locker = "flock", .journal = 1, .edge = 1, .copies = 1},
     {.name = "journal-cut", .locker = "flock", .journal = 1, .cut = 1},
     {.name = "journal-back", .locker = "flock", .journal = 1, .back = 1, .times = 10},
+    {.name = "journal-left", .locker = "flock", .journal = 1, .left = 1},
+    {.name = "journal-left-edge", .locker = "flock", .journal = 1, .left = 2},
     {.name = "shared-none", .locker = "none", .shared = 1},
     {.name = "local-rename", .locker = "none", .rename = 1},
     {.name = "local-pack", .locker = "flock", .pack = 1},
