@@ -27,14 +27,19 @@ typedef enum disk_adversary {
 
 /* ---- recording ---- */
 
-/* From here on changes below `root`, an empty folder, are written down. `after_publish`, if not
- * NULL, is called right after a record got its name in log/, or was appended to the current tile,
- * before the caller knows. */
+/* From here on changes below `root` are written down; what it holds already is durable.
+ * `after_publish`, if not NULL, is called right after a record got its name in log/, or was
+ * appended to the current tile, before the caller knows. */
 void disk_record_begin(const char *root, void (*after_publish)(void *context), void *context);
 /* Called with the same context before each fdatasync. */
 void disk_record_before_flush(void (*before_flush)(void *context));
-/* The next fsync of the folder whose path ends so fails with EIO, and has kept nothing. */
-void disk_record_fail_fsync(const char *end);
+/* The nth fsync or fdatasync from now on fails with EIO, of those of a path that ends so (NULL: of
+ * any). What it should have written of a file is written by no later one, but where it is written
+ * anew; each other descriptor of the file that is open now answers EIO once (as Linux does).
+ * nth 0: none. */
+void disk_record_fail_flush(unsigned nth, const char *end);
+/* Has it failed? */
+int disk_record_has_failed(void);
 void disk_record_end(void);
 
 /* How many changes there were so far. A cut at position p has the changes 0 .. p - 1. */

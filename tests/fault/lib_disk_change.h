@@ -19,6 +19,7 @@ typedef enum disk_kind {
   DISK_TRUNCATE,
   DISK_FSYNC_BEGIN,
   DISK_FSYNC_END,
+  DISK_FSYNC_FAILED, /* of a file: what it should have written is lost, though it can be read */
 } disk_kind;
 
 /* A node is a file or a folder, by a number that is never used again. */

@@ -1,6 +1,7 @@
 /* Writing down what is done to a folder, while it is done for real. */
 #include "lib_disk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,7 +14,9 @@
 #include "lib_disk_change.h"
 #include "lib_table.h"
 
-enum { RECORD_NODES_MAX = 16384 };
+#include "file.h"
+
+enum { RECORD_NODES_MAX = 16384, DESCRIPTORS_MAX = 1024, READ_BYTES_MAX = 1 << 22 };
 
 disk_changes disk_all;
 
@@ -22,7 +25,11 @@ static struct { ino_t inode; /* 0: gone */ } nodes[RECORD_NODES_MAX];
 static void (*publish_hook)(void *context);
 static void (*flush_hook)(void *context);
 static void *publish_context;
-static const char *fails_next; /* the next fsync of a folder whose path ends so; NULL: none */
+static struct {
+  unsigned nth; /* flush from now on; 0: none */
+  const char *end;
+  unsigned char owed[DESCRIPTORS_MAX]; /* descriptors that have not answered an error yet */
+} fails;
 static __thread size_t fsync_began;
 static __thread ino_t unlinked; /* the inode whose last name is about to go; 0: none */
 
@@ -153,6 +160,8 @@ static void record(const fault_call *call) {
   disk_change *change;
   switch (call->kind) {
   case FAULT_OPENAT:
+    if (call->result < DESCRIPTORS_MAX)
+      fails.owed[call->result] = 0;
     if ((call->flags & O_CREAT) != 0)
       record_create(call, inode_of((int)call->result), 0);
     break;
@@ -201,11 +210,33 @@ static void record(const fault_call *call) {
   }
 }
 
+/* What the kernel did not write is not written later, and each descriptor tells of it once. */
+static void lose(int fd) {
+  ino_t inode = inode_of(fd);
+  struct stat st;
+  size_t node = find_node(inode);
+  if (node == SIZE_MAX || (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)))
+    return;
+  append(DISK_FSYNC_FAILED)->node = node;
+  for (int other = 0; other < DESCRIPTORS_MAX; other++)
+    fails.owed[other] |= other != fd && fstat(other, &st) == 0 && st.st_ino == inode;
+}
+
 static int is_to_fail(const fault_call *call) {
-  int is =
-      fails_next != NULL && call->kind == FAULT_FSYNC && fault_fd_ends_in(call->fd, fails_next);
-  if (is)
-    fails_next = NULL;
+  int is = 0;
+  if (call->kind != FAULT_FSYNC && call->kind != FAULT_FDATASYNC)
+    return 0;
+  (void)pthread_mutex_lock(&mutex);
+  if (call->fd < DESCRIPTORS_MAX && fails.owed[call->fd])
+    is = 1;
+  else if (fails.nth > 0 && (fails.end == NULL || fault_fd_ends_in(call->fd, fails.end)) &&
+           --fails.nth == 0) {
+    is = 1;
+    lose(call->fd);
+  }
+  if (is && call->fd < DESCRIPTORS_MAX)
+    fails.owed[call->fd] = 0;
+  (void)pthread_mutex_unlock(&mutex);
   return is;
 }
 
@@ -245,6 +276,56 @@ static void after(void *context, fault_call *call) {
 static const fault_hooks hooks = {
     .before = before, .after = after, .reentrant = 1, .fast_fsync = 1};
 
+/* A file that is there before the recording begins. */
+static void note_file(int dirfd, const char *name, size_t node) {
+  disk_change *change = append(DISK_WRITE);
+  hf_autofd int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+  change->node = node;
+  change->bytes = malloc(READ_BYTES_MAX);
+  FAULT_CHECK(fd >= 0 && change->bytes != NULL, "cannot read %s", name);
+  ssize_t got = read(fd, change->bytes, READ_BYTES_MAX);
+  FAULT_CHECK(got >= 0 && got < READ_BYTES_MAX, "cannot read %s, or it is large", name);
+  change->count = (size_t)got;
+}
+
+static void note_durable(size_t node) {
+  size_t began = disk_all.count;
+  append(DISK_FSYNC_BEGIN)->node = node;
+  disk_change *change = append(DISK_FSYNC_END);
+  change->node = node;
+  change->began = began;
+}
+
+static void note_folder(int fd, size_t folder) {
+  DIR *dir = fdopendir(dup(fd));
+  FAULT_CHECK(dir != NULL, "cannot read a folder");
+  for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+    struct stat st;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+      continue;
+    FAULT_CHECK(fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0, "cannot examine %s",
+                entry->d_name);
+    size_t node = S_ISDIR(st.st_mode) ? SIZE_MAX : find_node(st.st_ino);
+    int is_new = node == SIZE_MAX;
+    node = is_new ? new_node(st.st_ino) : node;
+    disk_change *change = append(is_new ? DISK_CREATE : DISK_ADD);
+    change->node = node;
+    change->folder = change->to_folder = folder;
+    set_name(is_new ? change->name : change->to_name, entry->d_name);
+    change->is_folder = S_ISDIR(st.st_mode);
+    if (S_ISDIR(st.st_mode)) {
+      hf_autofd int below = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      FAULT_CHECK(below >= 0, "cannot open %s", entry->d_name);
+      note_folder(below, node);
+    } else if (is_new) {
+      note_file(fd, entry->d_name, node);
+      note_durable(node);
+    }
+  }
+  (void)closedir(dir);
+  note_durable(folder);
+}
+
 void disk_record_begin(const char *root, void (*after_publish)(void *context), void *context) {
   struct stat st;
   FAULT_CHECK(stat(root, &st) == 0, "there is no %s", root);
@@ -253,6 +334,10 @@ void disk_record_begin(const char *root, void (*after_publish)(void *context), v
   free(disk_all.list);
   memset(&disk_all, 0, sizeof disk_all);
   (void)new_node(st.st_ino);
+  memset(&fails, 0, sizeof fails);
+  hf_autofd int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  FAULT_CHECK(root_fd >= 0, "cannot open %s", root);
+  note_folder(root_fd, DISK_ROOT);
   publish_hook = after_publish;
   publish_context = context;
   fault_table_install(&hooks);
@@ -262,12 +347,16 @@ void disk_record_before_flush(void (*before_flush)(void *context)) {
   flush_hook = before_flush;
 }
 
-void disk_record_fail_fsync(const char *end) {
-  fails_next = end;
+void disk_record_fail_flush(unsigned nth, const char *end) {
+  fails.nth = nth;
+  fails.end = end;
+}
+
+int disk_record_has_failed(void) {
+  return fails.nth == 0;
 }
 
 void disk_record_end(void) {
-  FAULT_CHECK(fails_next == NULL, "no fsync of %s failed", fails_next);
   flush_hook = NULL;
   fault_table_remove();
 }

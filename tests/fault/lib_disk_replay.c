@@ -39,16 +39,21 @@ typedef struct node {
   int is_folder;
   bytes now; /* of a file */
   bytes kept;
-  int is_dirty;    /* now is not kept */
+  bytes written; /* for each byte: WRITTEN, WRITTEN_LOST, or not since the recording began */
+  int is_dirty;  /* now is not kept */
+  int has_lost;
   entries durable; /* of a folder */
   pending *pending;
   size_t pending_count;
   size_t pending_allocated;
 } node;
 
+enum { WRITTEN = 1, WRITTEN_LOST };
+
 struct disk_replay {
   node *nodes;
   bytes *snapshots; /* by the position of an FSYNC_BEGIN */
+  bytes *lost;      /* of it: node.written, where some was lost */
   size_t next;
 };
 
@@ -108,6 +113,10 @@ static void apply_fsync(disk_replay *replay, const disk_change *change) {
   node *of = &replay->nodes[change->node];
   if (!of->is_folder) {
     bytes *snapshot = &replay->snapshots[change->began];
+    const bytes *lost = &replay->lost[change->began];
+    for (size_t i = 0; i < lost->count; i++)
+      if (lost->data[i] == WRITTEN_LOST)
+        snapshot->data[i] = i < of->kept.count ? of->kept.data[i] : 0;
     set_bytes(&of->kept, snapshot);
     of->is_dirty =
         of->now.count != of->kept.count || memcmp(of->now.data, of->kept.data, of->now.count) != 0;
@@ -149,18 +158,29 @@ int disk_replay_step(disk_replay *replay, int *ret_is_cut) {
     if (change->offset + change->count > of->now.count)
       set_length(&of->now, (size_t)change->offset + change->count);
     memcpy(of->now.data + change->offset, change->bytes, change->count);
+    set_length(&of->written, of->now.count);
+    memset(of->written.data + change->offset, WRITTEN, change->count);
     of->is_dirty = 1;
     break;
   case DISK_TRUNCATE:
     set_length(&of->now, (size_t)change->offset);
+    set_length(&of->written, (size_t)change->offset);
     of->is_dirty = 1;
     break;
   case DISK_FSYNC_BEGIN:
     if (!of->is_folder)
       set_bytes(&replay->snapshots[replay->next], &of->now);
+    if (of->has_lost)
+      set_bytes(&replay->lost[replay->next], &of->written);
     break;
   case DISK_FSYNC_END:
     apply_fsync(replay, change);
+    break;
+  case DISK_FSYNC_FAILED:
+    for (size_t i = 0; i < of->written.count; i++)
+      if (of->written.data[i] == WRITTEN)
+        of->written.data[i] = WRITTEN_LOST;
+    of->has_lost = 1;
     break;
   }
   replay->next++;
@@ -170,8 +190,8 @@ int disk_replay_step(disk_replay *replay, int *ret_is_cut) {
 }
 
 const char *disk_replay_last(const disk_replay *replay) {
-  static const char *const kinds[] = {"create", "link",     "unlink",       "rename",
-                                      "write",  "truncate", "before fsync", "fsync"};
+  static const char *const kinds[] = {"create",   "link",         "unlink", "rename",      "write",
+                                      "truncate", "before fsync", "fsync",  "failed fsync"};
   static char text[2 * DISK_NAME_BYTES + 64];
   if (replay->next == 0)
     return "nothing";
@@ -190,7 +210,9 @@ disk_replay *disk_replay_begin(void) {
   FAULT_CHECK(replay != NULL, "out of memory");
   replay->nodes = calloc(disk_all.nodes + 1, sizeof *replay->nodes);
   replay->snapshots = calloc(disk_all.count + 1, sizeof *replay->snapshots);
-  FAULT_CHECK(replay->nodes != NULL && replay->snapshots != NULL, "out of memory");
+  replay->lost = calloc(disk_all.count + 1, sizeof *replay->lost);
+  FAULT_CHECK(replay->nodes != NULL && replay->snapshots != NULL && replay->lost != NULL,
+              "out of memory");
   replay->nodes[DISK_ROOT].is_folder = 1;
   return replay;
 }
@@ -201,11 +223,15 @@ void disk_replay_end(disk_replay **replay) {
   for (size_t i = 0; i < disk_all.nodes; i++) {
     free(old->nodes[i].now.data);
     free(old->nodes[i].kept.data);
+    free(old->nodes[i].written.data);
     free(old->nodes[i].durable.list);
     free(old->nodes[i].pending);
   }
-  for (size_t i = 0; i < disk_all.count; i++)
+  for (size_t i = 0; i < disk_all.count; i++) {
     free(old->snapshots[i].data);
+    free(old->lost[i].data);
+  }
+  free(old->lost);
   free(old->nodes);
   free(old->snapshots);
   free(old);
