@@ -63,7 +63,7 @@ int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr);
 int hf_log_read_next(hf_store *store, hf_error *reterr);
 
 /* A local store's files from head + 1 on, where journal mode has ended: up to one that begins it
- * again, or the last. 1: some were read; 0; negative. view_mutex is held. */
+ * again, the last one, or the tile's end. 1: some were read; 0; negative. view_mutex is held. */
 int hf_log_read_loose(hf_store *store, hf_error *reterr);
 
 /* The length of log/mark, looked at freshly, by its name. view_mutex is held. */
@@ -89,6 +89,18 @@ int hf_log_fsync_names(hf_store *store, hf_error *reterr);
  * beyond the mark. */
 int hf_log_settle(hf_store *store, hf_error *reterr);
 
+/* Makes an NFS client forget that log/<name> was absent, by linking a scratch file onto it. 1: the
+ * name exists (EEXIST). 0: it did not; the scratch name was taken back. Negative: cannot be tried
+ * (no right to write). */
+int hf_log_forget_absence(hf_store *store, const char *name, hf_error *reterr);
+
+/* Reads a loose file of which the mark says that it exists, and which is not seen: the client of a
+ * shared filesystem may remember an absence wrongly; it is made to forget, then looks again. 1; 0:
+ * it does not exist; negative. */
+int hf_log_read_loose_again(hf_store *store, uint64_t first, hf_buf *out, hf_error *reterr);
+
+/* ---- log_load.c ---- */
+
 /* Appends the line of a record (without newline) to out and takes it apart; checked against the
  * row. HF_EDAMAGED. The row is a copy; no mutex is needed. */
 int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, hf_line *ret_line,
@@ -98,10 +110,5 @@ int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, h
  * (it is not there), negative. */
 int hf_log_load_beginning(hf_store *store, uint64_t seq, const hf_row *row, uint32_t bytes,
                           hf_buf *out, hf_error *reterr);
-
-/* Makes an NFS client forget that log/<name> was absent, by linking a scratch file onto it. 1: the
- * name exists (EEXIST). 0: it did not; the scratch name was taken back. Negative: cannot be tried
- * (no right to write). */
-int hf_log_forget_absence(hf_store *store, const char *name, hf_error *reterr);
 
 #endif
