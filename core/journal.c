@@ -80,16 +80,31 @@ static int read_part(hf_store *store, uint64_t *ret_torn, hf_error *reterr) {
   return got < 0 ? got : HF_OK;
 }
 
-/* Reads the log, then the part, to the end. *ret_torn as of hf_part_read. */
-static int read_to_end(hf_store *store, uint64_t *ret_torn, hf_error *reterr) {
-  *ret_torn = 0;
+/* Reads the log, then the part, to the end, and proves that. In one piece: no other thread of this
+ * handle flushes, marks or shows what was read, and may be on no disk, before it was written anew.
+ * *ret_stays: it is the part of head + 1 still, in this mode. */
+static int read_and_prove(hf_store *store, int *ret_stays, hf_error *reterr) {
+  uint64_t torn = 0;
+  uint64_t tile = store->part.tile;
   (void)pthread_mutex_lock(&store->view_mutex);
   uint64_t before = store->view.head;
   int status = hf_log_refresh(store, HF_REFRESH_UNDER_LOCK, reterr);
   if (status == HF_OK)
-    status = read_part(store, ret_torn, reterr);
+    status = read_part(store, &torn, reterr);
+  if (HF_PLANTED(JOURNAL_PROVES_LATER)) {
+    (void)pthread_mutex_unlock(&store->view_mutex);
+    HF_PAUSE_AT(READ);
+    (void)pthread_mutex_lock(&store->view_mutex);
+  }
   if (store->view.head != before)
     store->others_seen_at = store->view.head;
+  uint64_t head = store->view.head;
+  /* in it, or at its end; else others are far beyond it, and it is packed */
+  if (status == HF_OK && head >= tile * HF_TILE_RECORDS && head <= (tile + 1) * HF_TILE_RECORDS)
+    status = hf_part_prove(store, torn, reterr);
+  store->view.stale |= status != HF_OK; /* what was read is not proven */
+  store->held_head = head;
+  *ret_stays = is_ours(store) && hf_tile_of(head + 1) == tile;
   (void)pthread_mutex_unlock(&store->view_mutex);
   return status;
 }
@@ -107,6 +122,16 @@ typedef enum hold {
   HOLD_LATE,
 } hold;
 
+/* Another thread of the handle has read the log anew since the part was read to its end, up to the
+ * mark alone; or has met an error in a flush of the part. view_mutex is held. */
+static int has_moved(hf_store *store) {
+  (void)pthread_mutex_lock(&store->part_mutex);
+  int has_failed = store->part.failed;
+  (void)pthread_mutex_unlock(&store->part_mutex);
+  return (has_failed || store->view.stale || store->view.head != store->held_head) &&
+         !HF_PLANTED(JOURNAL_APPENDS_BLINDLY);
+}
+
 /* A full tile is durable before the next one is begun; a change of mode before it is obeyed. */
 static int leave_part(hf_store *store, hf_error *reterr) {
   int status = HF_PLANTED(JOURNAL_NEXT_TILE_EARLY) ? HF_OK : settle(store, reterr);
@@ -116,7 +141,7 @@ static int leave_part(hf_store *store, hf_error *reterr) {
 
 /* One attempt. A hold, or negative. */
 static int hold_part(hf_store *store, int64_t deadline_ms, hf_error *reterr) {
-  uint64_t torn = 0;
+  int stays = 0;
   (void)pthread_mutex_lock(&store->view_mutex);
   uint64_t tile = hf_tile_of(store->view.head + 1);
   /* what was read of another part, and not flushed yet, is, before that one is closed */
@@ -137,16 +162,7 @@ static int hold_part(hf_store *store, int64_t deadline_ms, hf_error *reterr) {
     drop_part(store);
     return is_named < 0 ? is_named : HOLD_AGAIN;
   }
-  status = read_to_end(store, &torn, reterr);
-  (void)pthread_mutex_lock(&store->view_mutex);
-  uint64_t head = store->view.head;
-  (void)pthread_mutex_unlock(&store->view_mutex);
-  /* in it, or at its end; else others are far beyond it, and it is packed */
-  if (status == HF_OK && head >= tile * HF_TILE_RECORDS && head <= (tile + 1) * HF_TILE_RECORDS)
-    status = hf_part_prove(store, torn, reterr);
-  (void)pthread_mutex_lock(&store->view_mutex);
-  int stays = is_ours(store) && hf_tile_of(store->view.head + 1) == tile;
-  (void)pthread_mutex_unlock(&store->view_mutex);
+  status = read_and_prove(store, &stays, reterr);
   if (status == HF_OK && stays)
     status = hf_part_secure_name(store, reterr);
   if (status != HF_OK) {
@@ -224,10 +240,18 @@ static int append_rows(hf_store *store, const hf_staged *staged, uint64_t first,
   return HF_OK;
 }
 
-/* The part is held. 1: appended; 0; negative: why not, nothing is decided by it yet. */
+/* The part is held. 1: appended; 0: all is decided; APPEND_AGAIN: it must be held anew; negative:
+ * why not, nothing is decided by it yet. */
+enum { APPEND_AGAIN = 2 };
+
 static int append_held(hf_store *store, hf_staged *staged, uint64_t *ret_first, hf_error *reterr) {
   uint64_t at = 0;
+  HF_PAUSE_AT(HELD);
   (void)pthread_mutex_lock(&store->view_mutex);
+  if (has_moved(store)) {
+    (void)pthread_mutex_unlock(&store->view_mutex);
+    return APPEND_AGAIN;
+  }
   int status = judge(store, staged, reterr);
   uint64_t first = store->view.head + 1;
   int known = hf_part_end_of(store, store->part.tile, store->view.head, &at);
@@ -277,6 +301,8 @@ int hf_journal_append(hf_store *store, hf_staged *staged, int64_t deadline_ms,
       if (appended == 1)
         hf_count(&store->counters.commits, 1);
       unlock_part(store);
+      if (appended == APPEND_AGAIN)
+        continue;
       if (appended == HF_EUNSURE)
         hf_attempts_decide_unsure(staged->attempt, staged->count, &error);
       else if (appended < 0)

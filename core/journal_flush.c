@@ -41,6 +41,8 @@ static int look(hf_store *store, int reads, covered *ret_covered, hf_error *rete
   int got = 0;
   (void)pthread_mutex_lock(&store->part_mutex);
   uint64_t tile_end = (store->part.tile + 1) * HF_TILE_RECORDS;
+  /* what stood there when it was opened may be on no disk until it was written anew */
+  reads = reads && (store->part.may_flush || HF_PLANTED(JOURNAL_PROVES_LATER));
   if (reads && store->part.fd >= 0 && hf_tile_of(view->head + 1) == store->part.tile)
     got = hf_part_read(store, store->part.fd, UINT64_MAX, 0, NULL, reterr);
   *ret_covered = (covered){store->part.opening, view->head < tile_end ? view->head : tile_end};
@@ -54,13 +56,15 @@ static int flush_counted(hf_store *store) {
 }
 
 /* A descriptor whose flush failed is not used again: the kernel tells of an error once, and what it
- * did not write stays as if it were written. 1; 0: another part is open by now (what this one held
- * was made durable before it was left, or its flush failed); negative. */
+ * did not write stays as if it were written. So a new descriptor's flush tells of nothing before
+ * that was written anew. 1; 0: another part is open by now (what this one held was made durable
+ * before it was left, or its flush failed); negative. */
 static int flush(hf_store *store, const covered *what, hf_error *reterr) {
   int status = 1;
   int64_t began_us = hf_monotonic_us();
   (void)pthread_mutex_lock(&store->part_mutex);
-  if (store->part.opening != what->opening || store->part.fd < 0 || store->part.failed)
+  if (store->part.opening != what->opening || store->part.fd < 0 || store->part.failed ||
+      !(store->part.may_flush || HF_PLANTED(JOURNAL_PROVES_LATER)))
     status = 0;
   else if (flush_counted(store) != 0) {
     status = hf_err_sys(reterr, HF_EIO, errno, "tile", "fdatasync of the current tile failed");

@@ -96,6 +96,7 @@ void hf_part_close(hf_store *store) {
   store->part.failed = 0;
   store->part.opening++;
   store->part.proven = 0;
+  store->part.may_flush = 0;
   (void)pthread_mutex_unlock(&store->part_mutex);
 }
 
@@ -421,6 +422,12 @@ static int cut(hf_store *store, uint64_t end, hf_error *reterr) {
   return HF_OK;
 }
 
+static void let_flush(hf_store *store) {
+  (void)pthread_mutex_lock(&store->part_mutex);
+  store->part.may_flush = 1;
+  (void)pthread_mutex_unlock(&store->part_mutex);
+}
+
 /* view_mutex is held. */
 static int prove(hf_store *store, uint64_t torn, hf_error *reterr) {
   uint64_t from = 0;
@@ -429,8 +436,10 @@ static int prove(hf_store *store, uint64_t torn, hf_error *reterr) {
   uint64_t before = store->part.tile * HF_TILE_RECORDS; /* the seq before its first */
   uint64_t marked = store->mark_length < head ? store->mark_length : head;
   if (!hf_part_end_of(store, store->part.tile, head, &end) ||
-      (marked > before && !hf_part_end_of(store, store->part.tile, marked, &from)))
+      (marked > before && !hf_part_end_of(store, store->part.tile, marked, &from))) {
+    let_flush(store);
     return HF_OK; /* damaged: nothing is appended to it */
+  }
   int this_boot = hf_boot_is_told(store, reterr);
   int status = this_boot < 0 ? this_boot : HF_OK;
   int is_last = 0;
@@ -448,9 +457,14 @@ static int prove(hf_store *store, uint64_t torn, hf_error *reterr) {
     store->part_end_seq = head;
   } else if (status == HF_OK && (torn > 0 || !this_boot))
     status = cut(store, end, reterr);
-  if (status == HF_OK && !this_boot)
+  if (status != HF_OK)
+    return status;
+  let_flush(store);
+  /* of a boot is told where nothing more stands, in the next tile, that nobody has read yet */
+  int is_end = hf_tile_of(head + 1) == store->part.tile || HF_PLANTED(JOURNAL_TELLS_AT_EDGE);
+  if (!this_boot)
     status = hf_journal_settle(store, reterr);
-  return status == HF_OK && !this_boot ? hf_boot_tell(store, reterr) : status;
+  return status == HF_OK && !this_boot && is_end ? hf_boot_tell(store, reterr) : status;
 }
 
 /* Is the last record one of the part's? It is a loose one where journal mode begins, or begins
@@ -463,10 +477,8 @@ static int ends_in_part(hf_store *store) {
 
 int hf_part_prove(hf_store *store, uint64_t torn, hf_error *reterr) {
   int status = HF_OK;
-  (void)pthread_mutex_lock(&store->view_mutex);
   if (!store->part.proven || torn > 0 || !ends_in_part(store))
     status = prove(store, torn, reterr);
-  (void)pthread_mutex_unlock(&store->view_mutex);
   store->part.proven = status == HF_OK;
   return status;
 }

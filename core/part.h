@@ -30,6 +30,7 @@ typedef struct hf_part {
   uint64_t opening; /* counts them: each has a descriptor of its own. As fd */
   int failed;       /* a flush of it failed: it is not used again. part_mutex */
   int proven;       /* what stood beyond the mark when it was opened was written anew */
+  int may_flush;    /* so since the opening: a flush of it tells of all of it. part_mutex */
   int is_listed;
   _Atomic uint64_t durable_folder; /* of tile/, + 1: its name was made durable by this handle */
   _Atomic uint64_t durable_names;  /* the tiles of whose parts it made the names durable; part.c */
@@ -80,7 +81,7 @@ int hf_part_is_named(struct hf_store *store, hf_error *reterr);
 
 /* With its lock held, and read to its end, behind which `torn` bytes stand: what the mark does not
  * cover is written anew, what is no record is cut off, and records of the tile that it lacks are
- * copied. */
+ * copied. view_mutex is held. */
 int hf_part_prove(struct hf_store *store, uint64_t torn, hf_error *reterr);
 
 /* Writes lines at `at`, behind its last record; is_full: they are the tile's last ones. After an

@@ -198,11 +198,24 @@ int hf_part_read(hf_store *store, int fd, uint64_t limit, unsigned flags, uint64
   return status != HF_OK ? status : (int)(store->view.head - before);
 }
 
+/* That the boot was told of is seen for the first time; it may have come behind our look at
+ * log/mark, which has grown then: read anew. */
+static int look_again(hf_store *store, hf_error *reterr) {
+  uint64_t seen = store->mark_length;
+  uint64_t marked = 0;
+  int status = hf_log_look_at_mark(store, &marked, reterr);
+  store->view.stale |= status == HF_OK && marked != seen;
+  return status == HF_OK ? 0 : status;
+}
+
 /* Whoever appends tells first in which boot, and has made everything before it durable. So what
  * stands there is on the disk, where nobody has told this boot yet, or in flight. */
 int hf_part_read_beyond(hf_store *store, hf_error *reterr) {
   hf_autofd int fd = -1;
+  int was_told = store->boot_is_told;
   int is_told = HF_PLANTED(JOURNAL_SHOW_UNPROVEN) ? 0 : hf_boot_is_told(store, reterr);
+  if (is_told == 1 && !was_told && !HF_PLANTED(JOURNAL_TOLD_MEANWHILE))
+    return look_again(store, reterr);
   if (is_told != 0)
     return is_told < 0 ? is_told : 0;
   int got = open_by_name(store, hf_tile_of(store->view.head + 1), &fd, reterr);

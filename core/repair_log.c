@@ -1,13 +1,19 @@
 /* One file of the log, written anew: intact records byte for byte at their places, and where one is
  * lost a record that says so. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "err.h"
+#include "file.h"
 #include "json.h"
+#include "plant.h"
 #include "repair.h"
+#include "sys.h"
 
 #include "banned.h"
 
@@ -67,13 +73,40 @@ static int place_behind_edge(hf_verify_work *work, const hf_span *span, size_t e
   return hf_repair_place(work, work->log_fd, "log", name, &text, reterr);
 }
 
+/* A part is locked by whoever appends to it, even if the store's lock was broken under him: what he
+ * is about to write would go to a file without a name. *ret_fd is closed by the caller, which
+ * unlocks it. */
+static int hold_part(hf_verify_work *work, const hf_span *span, int *ret_fd, hf_error *reterr) {
+  hf_autobuf there = {0};
+  hf_autofd int fd = hf_sys_openat(work->tile_fd, span->name, O_RDONLY, 0);
+  if (fd < 0)
+    return hf_err_sys(reterr, HF_EIO, errno, span->path, "cannot be opened");
+  if (hf_sys_flock(fd, LOCK_EX) != 0)
+    return errno == EWOULDBLOCK
+               ? hf_err(reterr, HF_ELOCK, span->path,
+                        "a writer whose lock was broken still holds the current tile; end that "
+                        "process, or wait for it, then repair once more")
+               : hf_err_sys(reterr, HF_EIO, errno, span->path, "cannot be locked");
+  int too_long = 0;
+  int unreadable = 0;
+  int got = hf_verify_read(work->tile_fd, "tile", span->name, &there, &too_long, &unreadable, NULL);
+  if (got == HF_NAME_FILE && !span->unreadable && hf_part_used(&there) != span->part_used)
+    return hf_err(reterr, HF_ELOCK, span->path,
+                  "a writer whose lock was broken appended to it meanwhile; repair once more");
+  *ret_fd = hf_fd_take(&fd);
+  return HF_OK;
+}
+
 int hf_repair_span(hf_verify_work *work, hf_span *span, hf_error *reterr) {
   const char *folder = span->in_tile ? "tile" : "log";
   int dirfd = span->in_tile ? work->tile_fd : work->log_fd;
   size_t count = span->count;
   hf_autobuf text = {0};
+  hf_autofd int held_fd = -1;
   int status = HF_OK;
-  if (span->is == HF_NAME_FILE)
+  if (span->is == HF_NAME_FILE && span->in_part && !work->shared && !HF_PLANTED(REPAIR_HELD_PART))
+    status = hold_part(work, span, &held_fd, reterr);
+  if (status == HF_OK && span->is == HF_NAME_FILE)
     status = hf_repair_keep(work, dirfd, folder, span->name, 1, span->kept, reterr);
   if (status != HF_OK)
     return status;

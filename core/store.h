@@ -93,6 +93,7 @@ struct hf_store {
   pthread_mutex_t part_mutex; /* one fdatasync of it at a time */
   uint64_t part_end;          /* view_mutex: the byte behind the record part_end_seq, in its part */
   uint64_t part_end_seq;      /* 0: not known */
+  uint64_t held_head;         /* where the part was read to its end under its lock */
   int boot_is_told;           /* view_mutex: boot.h */
   uint64_t own_flushed;       /* view_mutex: up to here this handle's own flushes went */
   uint64_t append_first;      /* view_mutex: of the last append */

@@ -275,12 +275,16 @@ static int is_the_part(const packing *work, int fd) {
 }
 
 /* A part that holds all of the tile and nothing else becomes the staged file: nobody appends to it
- * any more. It is fsynced, though the mark covers its records: whoever extended that may have
- * flushed between the append of the last one and the cut behind it, so that the part's length is
- * not durable. 1: it did. */
+ * any more. (Not where it holds copies of loose records: a flush that failed may have left them on
+ * no disk, and nothing but the loose files stands for them.) It is fsynced, though the mark covers
+ * its records: whoever extended that may have flushed between the append of the last one and the
+ * cut behind it, so that the part's length is not durable. 1: it did. */
 static int stage_part(const packing *work, const char *staged) {
   const hf_store *store = work->store;
   char name[HF_TILE_NAME_BYTES];
+  for (size_t i = 0; i < HF_TILE_RECORDS; i++)
+    if (!work->rows[i].in_tile && !HF_PLANTED(PACK_STAGES_COPIES))
+      return 0;
   if (!work->rows[HF_TILE_RECORDS - 1].in_tile)
     return 0;
   hf_part_name(work->tile, name);

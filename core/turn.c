@@ -120,10 +120,12 @@ static int still_ours(hf_store *store, const hf_grant *grant) {
 
 /* Has the log given the store another locker or mode since the turn began? Then the turn is given
  * back. (The record by which a turn ends an attempt of its own is committed all the same: its
- * answer should not be put off, and the storage decides.) */
+ * answer should not be put off, and the storage decides. But not in journal mode: there a link
+ * decides nothing, and the attempt's fate stays unknown.) */
 static int has_moved(hf_store *store, const hf_staged *staged) {
-  return !staged->attempt[0]->in_turn && !HF_PLANTED(IGNORE_MODE) &&
-         !hf_store_is_as(store, store->turn_scheme, 0);
+  if (staged->attempt[0]->in_turn)
+    return hf_store_is_journal(store) && !HF_PLANTED(END_BY_LINK);
+  return !HF_PLANTED(IGNORE_MODE) && !hf_store_is_as(store, store->turn_scheme, 0);
 }
 
 /* The turn's locker cannot be had: has the store left it? Then it is no reason to fail, and another

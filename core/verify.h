@@ -228,7 +228,8 @@ typedef struct hf_span {
   size_t count; /* records that stand in it, or should */
   size_t from;  /* those before were looked at already */
   int in_tile;
-  int in_part; /* of a tile that is not full yet (journal mode) */
+  int in_part;      /* of a tile that is not full yet (journal mode) */
+  size_t part_used; /* then: its bytes without the space behind them */
   hf_kind_of_name is;
   int unreadable; /* the disk failed: its text is not known */
   int too_long;
@@ -256,6 +257,8 @@ const char *hf_span_what(const hf_span *span, size_t i, const char **ret_kind);
 int hf_span_read_loose(hf_verify_work *work, uint64_t first, hf_span *span, hf_error *reterr);
 int hf_span_read_tile(hf_verify_work *work, uint64_t tile, size_t from, hf_span *span,
                       hf_error *reterr);
+/* The bytes of a part without the space behind them. */
+size_t hf_part_used(const hf_buf *text);
 /* The part of seq's tile, from seq on. 1; 0: it tells of no such record. */
 int hf_span_read_part(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *reterr);
 /* A tile behind tile/mark whose loose files and part still stand there: its packer was ended before

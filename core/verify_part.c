@@ -78,16 +78,21 @@ static size_t trust(hf_verify_work *work, uint64_t tile, size_t by_mark, size_t 
   return by_mark;
 }
 
+size_t hf_part_used(const hf_buf *text) {
+  size_t used = text->used;
+  while (used > 0 && text->data[used - 1] == '\0')
+    used--;
+  return used;
+}
+
 /* What the mark covers is there, or is damaged; what stands behind, as far as it is whole, counts
  * as well. */
 static int measure(hf_verify_work *work, uint64_t tile, hf_span *span) {
   size_t end = 0;
   int is_last = 0;
   size_t by_mark = count_by_mark(work, tile);
-  size_t used = span->text.used;
-  while (used > 0 && span->text.data[used - 1] == '\0')
-    used--;
-  span->text.used = used;
+  size_t used = hf_part_used(&span->text);
+  span->text.used = span->part_used = used;
   /* what stands beyond the mark is judged by the host that appends */
   size_t whole = count_whole(&span->text, span->from, work->shared ? by_mark : HF_TILE_RECORDS,
                              &end, &is_last);

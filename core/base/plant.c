@@ -18,7 +18,11 @@ static int pause_place = -1;
 static atomic_ulong pause_countdown;
 static int all_is_shared;
 
+void (*hf_test_at_pause)(hf_pause place);
+
 void hf_pause_here(hf_pause place) {
+  if (hf_test_at_pause != NULL)
+    hf_test_at_pause(place);
   if (pause_place == (int)place && atomic_fetch_sub(&pause_countdown, 1) == 1)
     (void)kill(getpid(), SIGSTOP);
 }

@@ -64,6 +64,16 @@
   X(JOURNAL_READS_TO_CHANGE,                                                                       \
     "journal mode: who appends reads the part to the first change of mode, and cuts the rest")     \
   X(JOURNAL_TELLS_UNMARKED, "journal mode: a boot is told of though log/mark is short")            \
+  X(JOURNAL_TOLD_MEANWHILE, "journal mode: a reader that sees that the boot was told of trusts "   \
+                            "its earlier look at the mark")                                        \
+  X(JOURNAL_APPENDS_BLINDLY,                                                                       \
+    "journal mode: appended is where the view ends, though another thread has read it anew")       \
+  X(JOURNAL_PROVES_LATER,                                                                          \
+    "journal mode: other threads see, and flush, what was read before it was written anew")        \
+  X(PACK_STAGES_COPIES, "a part with copies of loose records becomes the tile")                    \
+  X(REPAIR_HELD_PART, "repair replaces a part that a writer whose lock was broken holds")          \
+  X(END_BY_LINK, "an attempt is ended by a link though the store is in journal mode by then")      \
+  X(JOURNAL_TELLS_AT_EDGE, "journal mode: a boot is told of at a tile's end, more behind it")      \
   X(JOURNAL_BEHIND_LOOSE,                                                                          \
     "journal mode: a record is appended behind a loose one whose name is not durable")             \
   X(JOURNAL_READS_COPIES, "journal mode: a part's copies of loose records are read as its own")    \
@@ -136,6 +146,8 @@ typedef enum hf_plant {
  * HF_PAUSE=PLACE:N: at the N-th time that it comes there it gets a SIGSTOP of its own, so that a
  * test can continue it, or kill it, whenever it likes. X(name, text) */
 #define HF_PAUSE_LIST(X)                                                                           \
+  X(READ, "read")                   /* planted: the part is read, and not proven yet */            \
+  X(HELD, "held")                   /* journal mode: the part is locked, read and proven */        \
   X(AFTER_ACQUIRE, "after-acquire") /* the lock is held and verified, the link comes next */       \
   X(AFTER_LINK, "after-link")       /* published; not yet durable, not yet marked */               \
   X(GC_PLANNED, "gc-planned")       /* what gc will drop is decided, no record says so yet */      \
@@ -155,6 +167,8 @@ extern hf_plant hf_planted; /* set by a test, or by the environment variable HF_
 #define HF_PLANTED(name) (hf_planted == HF_PLANT_##name)
 void hf_pause_here(hf_pause place);
 #define HF_PAUSE_AT(name) hf_pause_here(HF_PAUSE_##name)
+/* Called at each of these places, by the thread that comes there. NULL: not. */
+extern void (*hf_test_at_pause)(hf_pause place);
 /* HF_TEST_SHARED=1: every filesystem is taken for one that hosts share, so that what is done there
  * is tested everywhere. */
 int hf_test_shared(void);

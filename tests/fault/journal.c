@@ -166,6 +166,8 @@ static int told_at(unsigned at, int saves, void (*act)(void)) {
   int came = between.came;
   between.at = 0;
   FAULT_CHECK(!saves || seq != other_seq, "two saves are at seq %llu", (unsigned long long)seq);
+  FAULT_CHECK(seq >= known, "a look saw %llu records, and %llu were acknowledged",
+              (unsigned long long)seq, (unsigned long long)known);
   uint64_t head = head_of(store);
   FAULT_CHECK(head >= seq && head >= other_seq, "the head is %llu, and seq %llu was acknowledged",
               (unsigned long long)head, (unsigned long long)(seq > other_seq ? seq : other_seq));
@@ -227,15 +229,19 @@ static void back(void) {
   static const struct {
     const char *name;
     void (*act)(void);
-  } acts[] = {{"saves", other_saves}, {"reads", other_reads}};
+    int saves;
+    const char *who;
+  } acts[] = {{"saves", other_saves, 1, "save"},
+              {"reads", other_reads, 1, "save"},
+              {"saves", other_saves, 0, "look"}};
   unsigned came = 0;
   is_cut = 1;
-  for (size_t i = 0; i < 2; i++)
+  for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
     for (unsigned at = 1;; at++, came++) {
-      fault_context("back: before call %u of a save another one %s", at, acts[i].name);
+      fault_context("back: before call %u of a %s another one %s", at, acts[i].who, acts[i].name);
       FAULT_CHECK(at < CALLS_MAX, "there is no end");
       make_back();
-      int so_many = told_at(at, 1, acts[i].act);
+      int so_many = told_at(at, acts[i].saves, acts[i].act);
       check_known();
       if (!so_many)
         break;
