@@ -200,6 +200,7 @@ int hf_index_adopt(hf_store *store, uint64_t tiles, hf_error *reterr) {
     hf_view_put_aside(&store->view, &store->view_before); /* read anew, with the files that there
                                                              are by now */
     store->index_seen_tiles = 0;
+    store->part_rows_tile = store->part_end_seq = 0;
   }
   if (tiles <= store->index_seen_tiles || store->index_failures > INDEX_FAILURES_MAX)
     return HF_OK;

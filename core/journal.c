@@ -70,7 +70,8 @@ static int read_part(hf_store *store, uint64_t *ret_torn, hf_error *reterr) {
   while (moves && hf_tile_of(store->view.head + 1) == store->part.tile) {
     moves = 0;
     got = hf_part_read(store, store->part.fd, UINT64_MAX, 0, ret_torn, reterr);
-    if (got >= 0 && !hf_store_is_journal(store) && !HF_PLANTED(JOURNAL_READS_TO_CHANGE)) {
+    if (got >= 0 && !store->view.stale && !hf_store_is_journal(store) &&
+        !HF_PLANTED(JOURNAL_READS_TO_CHANGE)) {
       got = hf_log_read_loose(store, reterr);
       moves = got > 0 && hf_store_is_journal(store);
     }
@@ -80,9 +81,15 @@ static int read_part(hf_store *store, uint64_t *ret_torn, hf_error *reterr) {
   return got < 0 ? got : HF_OK;
 }
 
+typedef enum hold {
+  HOLD_HELD,  /* the part of head + 1 is locked, read to its end and proven */
+  HOLD_AGAIN, /* another part, or another mode, by now; nothing is held */
+  HOLD_LATE,
+} hold;
+
 /* Reads the log, then the part, to the end, and proves that. In one piece: no other thread of this
  * handle flushes, marks or shows what was read, and may be on no disk, before it was written anew.
- * *ret_stays: it is the part of head + 1 still, in this mode. */
+ * *ret_stays: it is the part of head + 1 still, in this mode. HF_OK, HOLD_AGAIN, negative. */
 static int read_and_prove(hf_store *store, int *ret_stays, hf_error *reterr) {
   uint64_t torn = 0;
   uint64_t tile = store->part.tile;
@@ -99,14 +106,16 @@ static int read_and_prove(hf_store *store, int *ret_stays, hf_error *reterr) {
   if (store->view.head != before)
     store->others_seen_at = store->view.head;
   uint64_t head = store->view.head;
+  int is_replaced = status == HF_OK && store->view.stale; /* the part: it is read anew */
   /* in it, or at its end; else others are far beyond it, and it is packed */
-  if (status == HF_OK && head >= tile * HF_TILE_RECORDS && head <= (tile + 1) * HF_TILE_RECORDS)
+  if (status == HF_OK && !is_replaced && head >= tile * HF_TILE_RECORDS &&
+      head <= (tile + 1) * HF_TILE_RECORDS)
     status = hf_part_prove(store, torn, reterr);
   store->view.stale |= status != HF_OK; /* what was read is not proven */
   store->held_head = head;
   *ret_stays = is_ours(store) && hf_tile_of(head + 1) == tile;
   (void)pthread_mutex_unlock(&store->view_mutex);
-  return status;
+  return is_replaced ? HOLD_AGAIN : status;
 }
 
 static int settle(hf_store *store, hf_error *reterr) {
@@ -115,12 +124,6 @@ static int settle(hf_store *store, hf_error *reterr) {
   (void)pthread_mutex_unlock(&store->view_mutex);
   return status;
 }
-
-typedef enum hold {
-  HOLD_HELD,  /* the part of head + 1 is locked, read to its end and proven */
-  HOLD_AGAIN, /* another part, or another mode, by now; nothing is held */
-  HOLD_LATE,
-} hold;
 
 /* Another thread of the handle has read the log anew since the part was read to its end, up to the
  * mark alone; or has met an error in a flush of the part. view_mutex is held. */
@@ -233,6 +236,8 @@ static int append_rows(hf_store *store, const hf_staged *staged, uint64_t first,
       return hf_err_nomem(reterr);
     offset += place.line_bytes + 1;
   }
+  store->part_rows = store->part.is;
+  store->part_rows_tile = store->part.tile + 1;
   if (store->view.head == first + staged->count - 1) {
     store->part_end = at + offset;
     store->part_end_seq = store->view.head;
@@ -281,6 +286,16 @@ static int append_held(hf_store *store, hf_staged *staged, uint64_t *ret_first, 
   return 1;
 }
 
+/* Damage hides where the part's lines end: those beyond the mark were read, and not written anew.
+ */
+static void forget_unproven(hf_store *store) {
+  (void)pthread_mutex_lock(&store->view_mutex);
+  (void)pthread_mutex_lock(&store->part_mutex);
+  store->view.stale |= !store->part.may_flush;
+  (void)pthread_mutex_unlock(&store->part_mutex);
+  (void)pthread_mutex_unlock(&store->view_mutex);
+}
+
 int hf_journal_append(hf_store *store, hf_staged *staged, int64_t deadline_ms,
                       uint64_t *ret_first) {
   hf_error error = HF_ERROR_INIT;
@@ -303,6 +318,8 @@ int hf_journal_append(hf_store *store, hf_staged *staged, int64_t deadline_ms,
       unlock_part(store);
       if (appended == APPEND_AGAIN)
         continue;
+      if (appended == HF_EDAMAGED)
+        forget_unproven(store);
       if (appended == HF_EUNSURE)
         hf_attempts_decide_unsure(staged->attempt, staged->count, &error);
       else if (appended < 0)

@@ -190,8 +190,9 @@ static int read_next(hf_store *store, uint64_t *tiles, int must_exist, hf_error 
   }
   if (hf_tile_of(first) < *tiles && !(got == 1 && HF_PLANTED(TILE_NOT_PREFERRED)))
     status = append_tile(store, hf_tile_of(first), reterr);
-  else if (got == 0 && (got = hf_part_read(store, -1, store->mark_length, HF_PART_DAMAGED_TOO, NULL,
-                                           reterr)) != 0)
+  else if (got == 0 && ((got = hf_part_read(store, -1, store->mark_length, HF_PART_DAMAGED_TOO,
+                                            NULL, reterr)) != 0 ||
+                        store->view.stale))
     return got < 0 ? got : 1;
   else {
     if (got == 0 && store->shared)
@@ -361,10 +362,12 @@ static int refresh(hf_store *store, unsigned flags, hf_error *reterr) {
     if (got == HF_OK && store->view.head == before && hf_store_is_journal(store) &&
         hf_tile_of(before + 1) >= tiles)
       got = hf_part_read(store, -1, marked, 0, NULL, reterr);
+    if (got >= 0 && store->view.stale)
+      return HF_OK;
     if (got >= 0 && store->view.head == before)
       got = read_on(store, &tiles, marked, reterr);
-    if (got < 0)
-      return got;
+    if (got < 0 || store->view.stale)
+      return got < 0 ? got : HF_OK;
     if (store->durable_head < store->view.head) /* the mark covers it, or the file that it is in */
       store->durable_head = store->view.head;
   }
@@ -382,6 +385,7 @@ static int refresh(hf_store *store, unsigned flags, hf_error *reterr) {
 
 int hf_log_refresh(hf_store *store, unsigned flags, hf_error *reterr) {
   uint64_t before = store->view.head;
+  hf_part_doubt_rows(store);
   int status = refresh(store, flags, reterr);
   for (int i = 0; i < STALE_TRIES_MAX && status == HF_OK && store->view.stale; i++)
     status = refresh(store, flags, reterr);

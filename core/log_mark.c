@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "err.h"
 #include "file.h"
@@ -45,8 +46,28 @@ static int identify(const hf_store *store, int fd, hf_sys_file *ret_file) {
     return hf_sys_identify(fd, "", ret_file);
   if (hf_sys_fstat(fd, &st) != 0)
     return -1;
-  *ret_file = (hf_sys_file){st.st_dev, st.st_ino, st.st_mode, (uint64_t)st.st_size};
+  *ret_file = (hf_sys_file){st.st_dev, st.st_ino, st.st_mode, (uint64_t)st.st_size, 1};
   return 0;
+}
+
+/* The number stays, so that no other thread of the handle is left with a closed one. */
+static int put_in_place(int dirfd, int flags, int kept_fd) {
+  hf_autofd int fd = hf_sys_openat(dirfd, HF_MARK_NAME, flags, 0);
+  return fd >= 0 && dup3(fd, kept_fd, O_CLOEXEC) >= 0 ? 0 : -1;
+}
+
+/* A mark that is kept open has no name any more: it was lost, and repair has made another. */
+static int follow(hf_store *store, int dirfd, int kept_fd, const char *place, hf_sys_file *ret_file,
+                  hf_error *reterr) {
+  int failed = put_in_place(dirfd, O_RDONLY, kept_fd);
+  if (failed == 0 && dirfd == store->log_fd && store->log_mark_write_fd >= 0)
+    failed = put_in_place(dirfd, O_WRONLY, store->log_mark_write_fd);
+  if (failed == 0)
+    failed = identify(store, kept_fd, ret_file);
+  return failed == 0 ? HF_OK
+                     : hf_err_sys(reterr, HF_EIO, errno, place,
+                                  "it was removed, and cannot be opened anew; holdfast verify "
+                                  "--repair makes it");
 }
 
 static int examine(hf_store *store, int dirfd, int kept_fd, const char *place,
@@ -57,7 +78,9 @@ static int examine(hf_store *store, int dirfd, int kept_fd, const char *place,
     return status;
   if (identify(store, fd, ret_file) != 0)
     status = hf_err_sys(reterr, HF_EIO, errno, place, "cannot examine the mark");
-  else if (!S_ISREG(ret_file->mode))
+  else if (fd == kept_fd && ret_file->links == 0 && !HF_PLANTED(MARK_REPLACED))
+    status = follow(store, dirfd, kept_fd, place, ret_file, reterr);
+  if (status == HF_OK && !S_ISREG(ret_file->mode))
     status = hf_err(reterr, HF_EDAMAGED, place,
                     "the mark must be here, and something else is; holdfast verify --repair puts "
                     "it right");

@@ -243,7 +243,8 @@ void hf_part_make_ahead(hf_store *store, uint64_t tile, size_t count) {
   if (status == HF_OK)
     status = fsync_names(store, tile, last, NULL);
   /* others may have filled and packed some meanwhile, and have freed those names before we came */
-  if (hf_tile_mark_length(store, &tiles, NULL) == HF_OK)
+  if (hf_tile_mark_length(store, &tiles, NULL) == HF_OK && tiles > tile &&
+      hf_tile_mark_secure(store, tiles, NULL) == HF_OK)
     for (uint64_t i = tile; i <= last && i < tiles; i++)
       hf_tile_free_part(store, i);
 }
@@ -437,8 +438,9 @@ static int prove(hf_store *store, uint64_t torn, hf_error *reterr) {
   uint64_t marked = store->mark_length < head ? store->mark_length : head;
   if (!hf_part_end_of(store, store->part.tile, head, &end) ||
       (marked > before && !hf_part_end_of(store, store->part.tile, marked, &from))) {
-    let_flush(store);
-    return HF_OK; /* damaged: nothing is appended to it */
+    if (HF_PLANTED(JOURNAL_SHOWS_DAMAGED_TAIL))
+      let_flush(store);
+    return HF_OK; /* damaged: nothing is appended to it, and what was read of it is not proven */
   }
   int this_boot = hf_boot_is_told(store, reterr);
   int status = this_boot < 0 ? this_boot : HF_OK;

@@ -52,6 +52,10 @@ enum { HF_PART_DAMAGED_TOO = 1 };
 int hf_part_read(struct hf_store *store, int fd, uint64_t limit, unsigned flags, uint64_t *ret_torn,
                  hf_error *reterr);
 
+/* Where a record was not where its row says: was its part replaced? Then the view is stale.
+ * view_mutex is held. */
+void hf_part_doubt_rows(struct hf_store *store);
+
 /* Where the line of seq, or of the tile's last record before it, ends in the tile's part, newline
  * included (0: none is before it): 1; 0: damage hides that. view_mutex is held. */
 int hf_part_end_of(struct hf_store *store, uint64_t tile, uint64_t seq, uint64_t *ret_end);

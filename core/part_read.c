@@ -161,6 +161,41 @@ static int open_by_name(hf_store *store, uint64_t tile, int *ret_fd, hf_error *r
   return status;
 }
 
+/* Which file is this? The one that is open to append was asked already. */
+static int identify(const hf_store *store, int fd, hf_file_name *ret_is, hf_error *reterr) {
+  hf_sys_file file;
+  if (fd == store->part.fd) {
+    *ret_is = store->part.is;
+    return HF_OK;
+  }
+  if (hf_sys_identify(fd, "", &file) != 0)
+    return hf_err_sys(reterr, HF_EIO, errno, "tile", "cannot examine the current tile");
+  *ret_is = (hf_file_name){file.device, file.inode};
+  return HF_OK;
+}
+
+/* Repair puts another file in a part's place, whose lines may stand elsewhere: what was read of the
+ * one before is read anew. */
+static int is_replaced(const hf_store *store, uint64_t tile, const hf_file_name *is) {
+  return store->part_rows_tile == tile + 1 && !HF_PLANTED(PART_REPLACED) &&
+         (store->part_rows.device != is->device || store->part_rows.inode != is->inode);
+}
+
+void hf_part_doubt_rows(hf_store *store) {
+  char name[HF_TILE_NAME_BYTES];
+  hf_sys_file file;
+  if (!atomic_load(&store->rows_doubted))
+    return;
+  atomic_store(&store->rows_doubted, 0);
+  if (store->part_rows_tile == 0)
+    return;
+  hf_part_name(store->part_rows_tile - 1, name);
+  if (hf_sys_identify(store->tile_fd, name, &file) != 0)
+    return;
+  hf_file_name is = {file.device, file.inode};
+  store->view.stale |= is_replaced(store, store->part_rows_tile - 1, &is);
+}
+
 int hf_part_read(hf_store *store, int fd, uint64_t limit, unsigned flags, uint64_t *ret_torn,
                  hf_error *reterr) {
   hf_autofd int own_fd = -1;
@@ -183,8 +218,15 @@ int hf_part_read(hf_store *store, int fd, uint64_t limit, unsigned flags, uint64
       return opened;
     fd = own_fd;
   }
+  hf_file_name is;
+  int status = identify(store, fd, &is, reterr);
+  if (status == HF_OK && is_replaced(store, tile, &is)) {
+    store->view.stale = 1;
+    return 0;
+  }
   int is_known = hf_part_end_of(store, tile, before, &in.offset);
-  int status = read_content(fd, in.offset, &text, reterr);
+  if (status == HF_OK)
+    status = read_content(fd, in.offset, &text, reterr);
   if (status != HF_OK)
     return status;
   in.text = text.used > 0 ? text.data : "";
@@ -192,6 +234,10 @@ int hf_part_read(hf_store *store, int fd, uint64_t limit, unsigned flags, uint64
   if (!is_known && !skip_known(&in, before + 1 - first))
     return 0;
   status = take_lines(&in, reterr);
+  if (store->view.head > before) {
+    store->part_rows = is;
+    store->part_rows_tile = tile + 1;
+  }
   if (ret_torn != NULL)
     /* copies, and lines behind them, are whole */
     *ret_torn = in.ended && !HF_PLANTED(JOURNAL_READS_TO_CHANGE) ? 0 : in.bytes - in.at;
@@ -221,15 +267,15 @@ int hf_part_read_beyond(hf_store *store, hf_error *reterr) {
   int got = open_by_name(store, hf_tile_of(store->view.head + 1), &fd, reterr);
   if (got == 1)
     got = hf_part_read(store, fd, UINT64_MAX, 0, NULL, reterr);
-  if (got <= 0)
+  if (got < 0 || (got == 0 && HF_PLANTED(JOURNAL_TOLD_MEANWHILE)))
     return got;
   is_told = HF_PLANTED(JOURNAL_SHOW_UNPROVEN) ? 0 : hf_boot_is_told(store, reterr);
   if (is_told != 0)
-    store->view.stale = 1; /* some may have been appended since: read anew */
-  else if (!HF_PLANTED(JOURNAL_SHOW_UNPROVEN) &&
+    store->view.stale = 1; /* some may have been appended, or packed, since: read anew */
+  else if (got > 0 && !HF_PLANTED(JOURNAL_SHOW_UNPROVEN) &&
            hf_sys_fdatasync(fd) != 0) /* out of the disk's own memory */
     return hf_err_sys(reterr, HF_EIO, errno, "tile", "cannot make the current tile durable");
-  else
+  else if (got > 0)
     store->durable_head = store->view.head;
   return is_told < 0 ? is_told : got;
 }

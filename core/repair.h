@@ -63,6 +63,11 @@ int hf_repair_keep_blob(hf_verify_work *work, const char *name, char *ret_kept, 
 
 /* ---- repair_put.c ---- */
 
+/* A part is locked by whoever appends to it, even if the store's lock was broken under him: what he
+ * is about to write would go to a file without a name. *ret_fd is closed by the caller, which
+ * unlocks it. HF_ELOCK. */
+int hf_repair_lock_part(hf_verify_work *work, const hf_span *span, int *ret_fd, hf_error *reterr);
+
 /* Puts a new file over a damaged one. */
 int hf_repair_replace(hf_verify_work *work, int dirfd, const char *folder, const char *name,
                       const hf_buf *text, hf_error *reterr);

@@ -73,12 +73,8 @@ static int place_behind_edge(hf_verify_work *work, const hf_span *span, size_t e
   return hf_repair_place(work, work->log_fd, "log", name, &text, reterr);
 }
 
-/* A part is locked by whoever appends to it, even if the store's lock was broken under him: what he
- * is about to write would go to a file without a name. *ret_fd is closed by the caller, which
- * unlocks it. */
-static int hold_part(hf_verify_work *work, const hf_span *span, int *ret_fd, hf_error *reterr) {
-  hf_autobuf there = {0};
-  hf_autofd int fd = hf_sys_openat(work->tile_fd, span->name, O_RDONLY, 0);
+int hf_repair_lock_part(hf_verify_work *work, const hf_span *span, int *ret_fd, hf_error *reterr) {
+  hf_autofd int fd = hf_sys_openat(work->tile_fd, span->name, O_RDWR, 0);
   if (fd < 0)
     return hf_err_sys(reterr, HF_EIO, errno, span->path, "cannot be opened");
   if (hf_sys_flock(fd, LOCK_EX) != 0)
@@ -87,13 +83,22 @@ static int hold_part(hf_verify_work *work, const hf_span *span, int *ret_fd, hf_
                         "a writer whose lock was broken still holds the current tile; end that "
                         "process, or wait for it, then repair once more")
                : hf_err_sys(reterr, HF_EIO, errno, span->path, "cannot be locked");
+  *ret_fd = hf_fd_take(&fd);
+  return HF_OK;
+}
+
+/* Locks it, and makes sure that nobody has appended to it since it was read. */
+static int hold_part(hf_verify_work *work, const hf_span *span, int *ret_fd, hf_error *reterr) {
+  hf_autobuf there = {0};
   int too_long = 0;
   int unreadable = 0;
+  int status = hf_repair_lock_part(work, span, ret_fd, reterr);
+  if (status != HF_OK)
+    return status;
   int got = hf_verify_read(work->tile_fd, "tile", span->name, &there, &too_long, &unreadable, NULL);
   if (got == HF_NAME_FILE && !span->unreadable && hf_part_used(&there) != span->part_used)
     return hf_err(reterr, HF_ELOCK, span->path,
                   "a writer whose lock was broken appended to it meanwhile; repair once more");
-  *ret_fd = hf_fd_take(&fd);
   return HF_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "err.h"
 #include "file.h"
 #include "id.h"
+#include "plant.h"
 #include "repair.h"
 #include "sys.h"
 
@@ -27,12 +28,27 @@ static int has_part(const hf_verify_work *work) {
   return work->tile_fd >= 0 && hf_sys_fstatat(work->tile_fd, name, &st) == 0;
 }
 
-/* A mark covers only lines that are durable. */
-static int make_part_durable(const hf_verify_work *work, const hf_span *span, hf_error *reterr) {
-  hf_autofd int fd = hf_sys_openat(work->tile_fd, span->name, O_RDONLY, 0);
-  if (fd >= 0 && hf_sys_fsync(fd) == 0)
+/* A mark covers only lines that are durable. A flush of those beyond it may have failed, of which
+ * the kernel tells nobody who opens the part now: they are written anew first. */
+static int make_part_durable(hf_verify_work *work, const hf_span *span, hf_error *reterr) {
+  hf_autofd int fd = -1;
+  hf_autobuf text = {0};
+  int too_long = 0;
+  int unreadable = 0;
+  int got = HF_NAME_FILE;
+  int status = work->shared ? HF_OK : hf_repair_lock_part(work, span, &fd, reterr);
+  if (status != HF_OK)
+    return status;
+  if (work->shared)
+    fd = hf_sys_openat(work->tile_fd, span->name, O_RDONLY, 0);
+  else if (!HF_PLANTED(REPAIR_MARKS_UNPROVEN))
+    got = hf_verify_read(work->tile_fd, "tile", span->name, &text, &too_long, &unreadable, reterr);
+  if (got < 0)
+    return got;
+  if (fd >= 0 && !too_long && !unreadable &&
+      hf_sys_pwrite_full(fd, text.data, hf_part_used(&text), 0) == 0 && hf_sys_fsync(fd) == 0)
     return HF_OK;
-  int status = hf_err_sys(reterr, HF_EIO, errno, span->name, "cannot make it durable");
+  status = hf_err_sys(reterr, HF_EIO, errno, span->name, "cannot make it durable");
   hf_err_place_below(reterr, "tile");
   return status;
 }

@@ -93,13 +93,17 @@ struct hf_store {
   pthread_mutex_t part_mutex; /* one fdatasync of it at a time */
   uint64_t part_end;          /* view_mutex: the byte behind the record part_end_seq, in its part */
   uint64_t part_end_seq;      /* 0: not known */
-  uint64_t held_head;         /* where the part was read to its end under its lock */
-  int boot_is_told;           /* view_mutex: boot.h */
-  uint64_t own_flushed;       /* view_mutex: up to here this handle's own flushes went */
-  uint64_t append_first;      /* view_mutex: of the last append */
-  uint64_t append_cycle;      /* view_mutex: so many records everybody made between two of ours */
-  unsigned savers_peak;       /* queue_mutex: threads that saved at once, lately */
-  _Atomic int64_t flush_us;   /* how long a flush of it took last */
+  /* + 1: the view's rows of this tile's part are of part_rows; 0: none */
+  uint64_t part_rows_tile;
+  hf_file_name part_rows;
+  atomic_int rows_doubted;  /* a record was not where its row says */
+  uint64_t held_head;       /* where the part was read to its end under its lock */
+  int boot_is_told;         /* view_mutex: boot.h */
+  uint64_t own_flushed;     /* view_mutex: up to here this handle's own flushes went */
+  uint64_t append_first;    /* view_mutex: of the last append */
+  uint64_t append_cycle;    /* view_mutex: so many records everybody made between two of ours */
+  unsigned savers_peak;     /* queue_mutex: threads that saved at once, lately */
+  _Atomic int64_t flush_us; /* how long a flush of it took last */
 
   int packs;                    /* by itself, as the configuration says */
   _Atomic unsigned savers;      /* threads in hf_commit, for whom it waits */

@@ -6,6 +6,7 @@
 #include "dropped.h"
 #include "err.h"
 #include "file.h"
+#include "plant.h"
 #include "sys.h"
 #include "tile.h"
 
@@ -97,6 +98,18 @@ void hf_tile_free_part(hf_store *store, uint64_t tile) {
   (void)hf_sys_unlink(store->tile_fd, name, 0);
 }
 
+/* Is there one of the parts that would be freed? */
+static int has_part(hf_store *store, uint64_t tiles) {
+  char name[HF_TILE_NAME_BYTES];
+  hf_sys_file file;
+  int has = 0;
+  for (uint64_t i = 0; !has && i < PARTS_LOOKED_AT && i < tiles; i++) {
+    hf_part_name(tiles - 1 - i, name);
+    has = hf_sys_identify(store->tile_fd, name, &file) == 0;
+  }
+  return has;
+}
+
 int hf_tile_free_leftovers(hf_store *store, uint64_t *ret_freed, hf_error *reterr) {
   leftovers left = {0};
   *ret_freed = 0;
@@ -105,7 +118,9 @@ int hf_tile_free_leftovers(hf_store *store, uint64_t *ret_freed, hf_error *reter
     status = hf_dir_each(store->log_fd, "log", take_name, &left, reterr);
   /* the one who extended the mark may not have made it durable: a power loss would take the mark
    * back, and the names would be gone */
-  if (status == HF_OK && left.count > 0)
+  int frees = left.count > 0 || (!store->shared && left.tiles > 0 && has_part(store, left.tiles) &&
+                                 !HF_PLANTED(FREE_PART_UNSECURED));
+  if (status == HF_OK && frees)
     status = hf_tile_mark_secure(store, left.tiles, reterr);
   if (status == HF_OK && left.count > 0) {
     qsort(left.seqs, left.count, sizeof *left.seqs, by_number);

@@ -121,11 +121,17 @@ static int still_ours(hf_store *store, const hf_grant *grant) {
 /* Has the log given the store another locker or mode since the turn began? Then the turn is given
  * back. (The record by which a turn ends an attempt of its own is committed all the same: its
  * answer should not be put off, and the storage decides. But not in journal mode: there a link
- * decides nothing, and the attempt's fate stays unknown.) */
-static int has_moved(hf_store *store, const hf_staged *staged) {
+ * decides nothing, and the attempt's fate stays unknown.) Of the log as the number was taken from
+ * it: later it may have moved there and back, and the number stand in a part. view_mutex is held.
+ */
+static int has_moved(const hf_store *store, const hf_staged *staged) {
+  int is_journal = hf_store_is_journal(store);
+  if (staged->count == 0)
+    return 0;
   if (staged->attempt[0]->in_turn)
-    return hf_store_is_journal(store) && !HF_PLANTED(END_BY_LINK);
-  return !HF_PLANTED(IGNORE_MODE) && !hf_store_is_as(store, store->turn_scheme, 0);
+    return is_journal && !HF_PLANTED(END_BY_LINK);
+  return !HF_PLANTED(IGNORE_MODE) &&
+         (is_journal || strcmp(hf_store_locker_name(store), store->turn_scheme) != 0);
 }
 
 /* The turn's locker cannot be had: has the store left it? Then it is no reason to fail, and another
@@ -212,6 +218,7 @@ static enum next try_once(hf_store *store, hf_staged *staged, hf_grant *grant, h
   (void)pthread_mutex_lock(&store->view_mutex);
   int status = judge_fresh(store, staged, reterr);
   uint64_t seq = store->view.head + 1;
+  int moved = has_moved(store, staged);
   (void)pthread_mutex_unlock(&store->view_mutex);
   uint64_t told = grant->seq_hint;
   if (status == HF_OK)
@@ -229,7 +236,12 @@ static enum next try_once(hf_store *store, hf_staged *staged, hf_grant *grant, h
     hf_staged_decide(staged, status, reterr);
     return NEXT_DONE;
   }
-  if (staged->count == 0 || has_moved(store, staged) ||
+  if (HF_PLANTED(MOVED_ASKED_LATE)) {
+    (void)pthread_mutex_lock(&store->view_mutex);
+    moved = has_moved(store, staged);
+    (void)pthread_mutex_unlock(&store->view_mutex);
+  }
+  if (staged->count == 0 || moved ||
       (!HF_PLANTED(UNVERIFIED_OVERWRITE) && !still_ours(store, grant)))
     return NEXT_DONE;
   HF_PAUSE_AT(AFTER_ACQUIRE);

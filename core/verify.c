@@ -18,6 +18,7 @@ static void work_free(hf_verify_work *work) {
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     hf_fd_cleanup(fds[i]);
   hf_buf_free(&work->manifest_text);
+  hf_buf_free(&work->before.text);
   hf_seqs_free(&work->names);
   hf_seqs_free(&work->tiles);
   hf_seqs_free(&work->others);

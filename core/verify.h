@@ -104,6 +104,14 @@ typedef struct hf_gone {
   uint8_t sha256[32];
 } hf_gone;
 
+/* The lines of the records of a tile that is not full yet, as the log has them so far. */
+typedef struct hf_verify_tile_text {
+  uint64_t tile;
+  size_t count; /* so many, from its first record on */
+  int known;    /* 0: one of them is damaged */
+  hf_buf text;
+} hf_verify_tile_text;
+
 typedef struct hf_verify_work {
   const hf_verify_options *options;
   hf_verify_report *report;
@@ -128,6 +136,7 @@ typedef struct hf_verify_work {
   hf_seqs names; /* of loose files */
   hf_seqs tiles; /* of tile files */
   hf_verify_mark log_mark;
+  hf_verify_tile_text before; /* what stands before the next part's records */
   hf_verify_rows rows;
   hf_kind_of_name tile_mark_is;
   uint64_t tile_mark_length;
@@ -230,6 +239,7 @@ typedef struct hf_span {
   int in_tile;
   int in_part;      /* of a tile that is not full yet (journal mode) */
   size_t part_used; /* then: its bytes without the space behind them */
+  int shifted;      /* and its records do not stand where the lines before them say */
   hf_kind_of_name is;
   int unreadable; /* the disk failed: its text is not known */
   int too_long;
@@ -259,6 +269,9 @@ int hf_span_read_tile(hf_verify_work *work, uint64_t tile, size_t from, hf_span 
                       hf_error *reterr);
 /* The bytes of a part without the space behind them. */
 size_t hf_part_used(const hf_buf *text);
+/* Notes the span's lines, behind which the records of a part may stand; repaired: they are what the
+ * file holds now. */
+int hf_part_note_lines(hf_verify_work *work, const hf_span *span, int repaired, hf_error *reterr);
 /* The part of seq's tile, from seq on. 1; 0: it tells of no such record. */
 int hf_span_read_part(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *reterr);
 /* A tile behind tile/mark whose loose files and part still stand there: its packer was ended before

@@ -311,6 +311,8 @@ static int do_span(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *
     work->log_incomplete = 1;
   int status = hf_span_check(work, span, repaired, reterr);
   if (status == HF_OK)
+    status = hf_part_note_lines(work, span, repaired, reterr);
+  if (status == HF_OK)
     status = check_marks(work, span, reterr);
   if (status == HF_OK && work->repair != NULL)
     status = hf_repair_marks_of(work, span, reterr);

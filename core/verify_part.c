@@ -92,7 +92,7 @@ static int measure(hf_verify_work *work, uint64_t tile, hf_span *span) {
   int is_last = 0;
   size_t by_mark = count_by_mark(work, tile);
   size_t used = hf_part_used(&span->text);
-  span->text.used = span->part_used = used;
+  span->text.used = used;
   /* what stands beyond the mark is judged by the host that appends */
   size_t whole = count_whole(&span->text, span->from, work->shared ? by_mark : HF_TILE_RECORDS,
                              &end, &is_last);
@@ -127,6 +127,86 @@ static int measure(hf_verify_work *work, uint64_t tile, hf_span *span) {
   return span->count > 0;
 }
 
+/* Does a whole record begin there? */
+static int is_line_at(const hf_buf *text, size_t at) {
+  hf_line line;
+  const char *end = at < text->used ? memchr(text->data + at, '\n', text->used - at) : NULL;
+  return end != NULL && (size_t)(end - text->data) - at <= HF_LINE_BYTES_MAX &&
+         hf_line_decode(text->data + at, (size_t)(end - text->data) - at, &line, NULL) == HF_OK;
+}
+
+/* Where the record behind so many whole ones begins; SIZE_MAX: there are not so many. */
+static size_t skip_records(const hf_buf *text, size_t count) {
+  size_t at = 0;
+  for (; count > 0; count--) {
+    if (!is_line_at(text, at))
+      return SIZE_MAX;
+    const char *end = memchr(text->data + at, '\n', text->used - at);
+    at = end != NULL ? (size_t)(end - text->data) + 1 : SIZE_MAX;
+  }
+  return at;
+}
+
+/* Copies of loose records stand before a part's own where the mode began again within the tile, and
+ * a power loss may have taken them: nobody reads them. Readers find what stands behind by the
+ * lengths of the lines, and so does this: those are put in the copies' place. Where nothing stands
+ * there, and something does behind whole copies of another length, it was shifted. */
+static int put_before(const hf_verify_work *work, uint64_t tile, hf_span *span) {
+  const hf_verify_tile_text *before = &work->before;
+  hf_buf *text = &span->text;
+  size_t end = before->text.used;
+  if (span->from == 0 || !before->known || before->tile != tile || before->count != span->from ||
+      HF_PLANTED(VERIFY_COUNTS_COPIES))
+    return 0;
+  if (!is_line_at(text, end)) {
+    size_t at = skip_records(text, span->from);
+    if (at == SIZE_MAX || at == end || !is_line_at(text, at))
+      return 0;
+    if (hf_buf_reserve(text, end) != 0)
+      return -1;
+    memmove(text->data + end, text->data + at, text->used - at);
+    text->used = text->used - at + end;
+    span->shifted = 1;
+  }
+  memcpy(text->data, before->text.data, end);
+  return 0;
+}
+
+int hf_part_note_lines(hf_verify_work *work, const hf_span *span, int repaired, hf_error *reterr) {
+  hf_verify_tile_text *before = &work->before;
+  hf_autobuf text = {0};
+  int ignored = 0;
+  uint64_t seq = span->first + span->from;
+  if (work->shared || (span->in_tile && !span->in_part))
+    return HF_OK;
+  if (before->tile != hf_tile_of(seq) || (seq - 1) % HF_TILE_RECORDS == 0) {
+    hf_buf_clear(&before->text);
+    before->tile = hf_tile_of(seq);
+    before->count = 0;
+    before->known = (seq - 1) % HF_TILE_RECORDS == 0;
+  }
+  before->known &= (seq - 1) % HF_TILE_RECORDS == before->count && !span->crosses_edge;
+  if (repaired && before->known) {
+    int is = span->in_part ? HF_NAME_ABSENT
+                           : hf_verify_read(work->log_fd, "log", span->name, &text, &ignored,
+                                            &ignored, reterr);
+    if (is < 0)
+      return is;
+    before->known = is == HF_NAME_FILE && skip_records(&text, span->count) == text.used;
+    if (before->known && hf_buf_add(&before->text, text.data, text.used) != 0)
+      return hf_err_nomem(reterr);
+  }
+  for (size_t i = span->from; i < span->count && before->known && !repaired; i++) {
+    const hf_vline *line = &span->lines.line[i];
+    before->known = line->whole && !line->rescued;
+    if (before->known && (hf_buf_add(&before->text, hf_span_text(span, line), line->bytes) != 0 ||
+                          hf_buf_add_char(&before->text, '\n') != 0))
+      return hf_err_nomem(reterr);
+  }
+  before->count = (size_t)((span->first + span->count - 2) % HF_TILE_RECORDS) + 1;
+  return HF_OK;
+}
+
 int hf_span_read_part(hf_verify_work *work, uint64_t seq, hf_span *span, hf_error *reterr) {
   uint64_t tile = hf_tile_of(seq);
   if (work->tile_fd < 0)
@@ -142,6 +222,9 @@ int hf_span_read_part(hf_verify_work *work, uint64_t seq, hf_span *span, hf_erro
   span->is = (hf_kind_of_name)is;
   if (is == HF_NAME_ABSENT)
     return 0;
+  span->part_used = hf_part_used(&span->text);
+  if (is == HF_NAME_FILE && !span->unreadable && put_before(work, tile, span) != 0)
+    return hf_err_nomem(reterr);
   if (is == HF_NAME_FILE && !span->unreadable)
     return measure(work, tile, span) && span->count > span->from;
   span->count = count_by_mark(work, tile);

@@ -58,7 +58,7 @@ void hf_span_begin(hf_span *span, uint64_t first, const char *folder) {
   span->first = first;
   span->count = 1;
   span->from = 0;
-  span->crosses_edge = span->in_part = 0;
+  span->crosses_edge = span->in_part = span->shifted = 0;
   span->kept[0] = '\0';
   memset(&span->lines, 0, sizeof span->lines);
   hf_buf_clear(&span->text);
@@ -328,7 +328,7 @@ int hf_span_read_tile(hf_verify_work *work, uint64_t tile, size_t from, hf_span 
 
 int hf_span_is_damaged(const hf_span *span) {
   if (span->is != HF_NAME_FILE || span->unreadable || span->too_long || span->crosses_edge ||
-      !span->found.clean || span->lines.junk || span->lines.extra > 0)
+      span->shifted || !span->found.clean || span->lines.junk || span->lines.extra > 0)
     return 1;
   for (size_t i = 0; i < span->count; i++)
     if (span->lines.line[i].kind != NULL)
@@ -361,6 +361,11 @@ static void say_file(hf_verify_work *work, const hf_span *span, int repaired) {
     hf_verify_say(work, how(repaired), "edge", span->first, span->path,
                   "the file's records lie on both sides of a tile's edge; %s",
                   repaired ? "it was split in two" : "verify --repair splits it in two");
+  if (span->shifted)
+    hf_verify_say(work, how(repaired), "shifted", span->first + span->from, span->path,
+                  "its records do not stand where the lengths of those before them say: a loose "
+                  "record of this tile was written anew with another length; %s",
+                  then);
   if (span->in_tile && !span->in_part && span->is == HF_NAME_FILE && !span->unreadable &&
       span->found.count + span->found.more != HF_TILE_RECORDS)
     hf_verify_say(work, how(repaired), "tile", 0, span->path,

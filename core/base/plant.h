@@ -72,6 +72,15 @@
     "journal mode: other threads see, and flush, what was read before it was written anew")        \
   X(PACK_STAGES_COPIES, "a part with copies of loose records becomes the tile")                    \
   X(REPAIR_HELD_PART, "repair replaces a part that a writer whose lock was broken holds")          \
+  X(MOVED_ASKED_LATE,                                                                              \
+    "whether the mode has changed is asked of a later look than the one that gave the number")     \
+  X(FREE_PART_UNSECURED, "a leftover part is freed though tile/mark may not be durable")           \
+  X(JOURNAL_SHOWS_DAMAGED_TAIL, "journal mode: what stands behind damage is flushed, and shown, "  \
+                                "though it was not written anew")                                  \
+  X(VERIFY_COUNTS_COPIES, "verify finds a part's records by the copies before them")               \
+  X(REPAIR_MARKS_UNPROVEN, "repair marks a part's lines without writing them anew")                \
+  X(PART_REPLACED, "another file in a part's place is taken for the one that was read")            \
+  X(MARK_REPLACED, "another log/mark is not seen")                                                 \
   X(END_BY_LINK, "an attempt is ended by a link though the store is in journal mode by then")      \
   X(JOURNAL_TELLS_AT_EDGE, "journal mode: a boot is told of at a tile's end, more behind it")      \
   X(JOURNAL_BEHIND_LOOSE,                                                                          \

@@ -135,11 +135,12 @@ int hf_sys_identify(int dirfd, const char *name, hf_sys_file *ret_file) {
   struct statx st;
   int result;
   int flags = AT_SYMLINK_NOFOLLOW | (name[0] == '\0' ? AT_EMPTY_PATH : 0);
-  HF_RETRY(result, hf_sys->statx(dirfd, name, flags,
-                                 STATX_TYPE | STATX_MODE | STATX_INO | STATX_SIZE, &st));
+  HF_RETRY(result,
+           hf_sys->statx(dirfd, name, flags,
+                         STATX_TYPE | STATX_MODE | STATX_INO | STATX_SIZE | STATX_NLINK, &st));
   if (result == 0)
     *ret_file = (hf_sys_file){makedev(st.stx_dev_major, st.stx_dev_minor), (ino_t)st.stx_ino,
-                              (mode_t)st.stx_mode, st.stx_size};
+                              (mode_t)st.stx_mode, st.stx_size, st.stx_nlink};
   return result;
 }
 

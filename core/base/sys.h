@@ -70,6 +70,7 @@ typedef struct hf_sys_file {
   ino_t inode;
   mode_t mode;
   uint64_t bytes;
+  uint32_t links; /* names; of hf_sys_identify alone */
 } hf_sys_file;
 int hf_sys_identify(int dirfd, const char *name, hf_sys_file *ret_file);
 int hf_sys_link(int from_dirfd, const char *from, int to_dirfd, const char *to);

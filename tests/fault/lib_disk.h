@@ -38,8 +38,8 @@ void disk_record_before_flush(void (*before_flush)(void *context));
  * anew; each other descriptor of the file that is open now answers EIO once (as Linux does).
  * nth 0: none. */
 void disk_record_fail_flush(unsigned nth, const char *end);
-/* Has it failed? */
-int disk_record_has_failed(void);
+/* How many have failed since the recording began. */
+unsigned disk_record_failed_flushes(void);
 void disk_record_end(void);
 
 /* How many changes there were so far. A cut at position p has the changes 0 .. p - 1. */

@@ -28,6 +28,7 @@ static void *publish_context;
 static struct {
   unsigned nth; /* flush from now on; 0: none */
   const char *end;
+  unsigned count;                      /* that have failed */
   unsigned char owed[DESCRIPTORS_MAX]; /* descriptors that have not answered an error yet */
 } fails;
 static __thread size_t fsync_began;
@@ -234,6 +235,7 @@ static int is_to_fail(const fault_call *call) {
     is = 1;
     lose(call->fd);
   }
+  fails.count += is != 0;
   if (is && call->fd < DESCRIPTORS_MAX)
     fails.owed[call->fd] = 0;
   (void)pthread_mutex_unlock(&mutex);
@@ -242,14 +244,14 @@ static int is_to_fail(const fault_call *call) {
 
 static void before(void *context, fault_call *call) {
   (void)context;
+  if (flush_hook != NULL && call->kind == FAULT_FDATASYNC)
+    flush_hook(publish_context);
   if (is_to_fail(call)) {
     call->skip = 1;
     call->result = -1;
     call->sys_errno = EIO;
     return;
   }
-  if (flush_hook != NULL && call->kind == FAULT_FDATASYNC)
-    flush_hook(publish_context);
   if (call->kind == FAULT_UNLINK)
     note_last_name(call);
   if (call->kind != FAULT_FSYNC && call->kind != FAULT_FDATASYNC)
@@ -352,8 +354,11 @@ void disk_record_fail_flush(unsigned nth, const char *end) {
   fails.end = end;
 }
 
-int disk_record_has_failed(void) {
-  return fails.nth == 0;
+unsigned disk_record_failed_flushes(void) {
+  (void)pthread_mutex_lock(&mutex);
+  unsigned count = fails.count;
+  (void)pthread_mutex_unlock(&mutex);
+  return count;
 }
 
 void disk_record_end(void) {

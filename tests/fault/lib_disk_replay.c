@@ -200,8 +200,11 @@ const char *disk_replay_last(const disk_replay *replay) {
   for (size_t i = replay->next; name[0] == '\0' && i > 0; i--) /* the name it was made under */
     if (disk_all.list[i - 1].kind == DISK_CREATE && disk_all.list[i - 1].node == change->node)
       name = disk_all.list[i - 1].name;
-  (void)snprintf(text, sizeof text, "%s %s%s%s", kinds[change->kind], name,
-                 change->to_name[0] != '\0' ? " to " : "", change->to_name);
+  int used = snprintf(text, sizeof text, "%s %s%s%s", kinds[change->kind], name,
+                      change->to_name[0] != '\0' ? " to " : "", change->to_name);
+  if (change->kind == DISK_WRITE && used > 0 && (size_t)used < sizeof text)
+    (void)snprintf(text + used, sizeof text - (size_t)used, " at %llu, %zu bytes",
+                   (unsigned long long)change->offset, change->count);
   return text;
 }
 

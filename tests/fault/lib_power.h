@@ -25,6 +25,7 @@ typedef struct power_mode {
   int back;   /* another one: journal mode ends and begins again within a tile */
   int left; /* the same; who lets it begin again gets no answer, and his name is not durable; 2: it
              * is a tile's last record, and the part of the next tile is there */
+  int failed;     /* another one: it begins again, and the first flush fails */
   unsigned times; /* so many times as many outcomes by chance; 0: once */
 } power_mode;
 

@@ -317,6 +317,29 @@ static void do_left(int is_last_of_tile) {
   power_look();
 }
 
+/* Journal mode begins again within a tile, and the flush that should keep the copies of its loose
+ * records fails. */
+static void do_failed(void) {
+  char run_id[32];
+  hf_error error = HF_ERROR_INIT;
+  hf_saved saved;
+  fault_document document;
+  power_change_locker(power_work.first, "flock", "publish");
+  power_save(power_work.first, "loose", 200, 50);
+  power_change_locker(power_work.first, "flock", "journal");
+  power_work.run->cut_from = disk_position();
+  power_promise *one = power_promise_new("failed", 201, 50);
+  hf_save_request request = power_request(one, &document);
+  disk_record_fail_flush(1, ".part");
+  int status = hf_save(power_work.second, &request, -1, &saved, &error);
+  FAULT_CHECK(status == HF_EUNSURE, "hf_save: %s: %s", hf_status_name(status), error.message);
+  one->created = 1; /* if it is there */
+  fault_document_free(&document);
+  for (unsigned i = 0; i < EDGE_RECORDS; i++)
+    power_save(power_work.second, power_numbered(run_id, "again", i), 300 + i, 50);
+  power_look();
+}
+
 /* Over a tile's edge, with another writer between each append and its flush. */
 static void do_edge(void) {
   const hf_buf nothing = {0};
@@ -360,6 +383,8 @@ void power_record(const power_mode *mode, const char *root, power_run *run) {
     power_change_locker(power_work.first, "flock", "journal");
   if (mode->back)
     do_back();
+  else if (mode->failed)
+    do_failed();
   else if (mode->left)
     do_left(mode->left > 1);
   else if (mode->copies)

@@ -55,16 +55,20 @@ static const char *group_of(const power_promise *one) {
   return power_work.run->mode->gc ? one->run_id : NULL;
 }
 
+hf_save_request power_request(const power_promise *one, fault_document *ret_document) {
+  fault_document_make(one->document, one->document_bytes, ret_document);
+  return (hf_save_request){.key = {.run_id = one->run_id, .stage = "power"},
+                           .doc = ret_document->sent,
+                           .doc_bytes = ret_document->sent_bytes,
+                           .group = group_of(one),
+                           .id = one->id_given ? one->id : NULL};
+}
+
 void power_save_promise(hf_store *store, power_promise *one) {
   hf_error error = HF_ERROR_INIT;
   hf_saved saved;
   fault_document document;
-  fault_document_make(one->document, one->document_bytes, &document);
-  hf_save_request request = {.key = {.run_id = one->run_id, .stage = "power"},
-                             .doc = document.sent,
-                             .doc_bytes = document.sent_bytes,
-                             .group = group_of(one),
-                             .id = one->id_given ? one->id : NULL};
+  hf_save_request request = power_request(one, &document);
   fault_must(hf_save(store, &request, -1, &saved, &error), &error, "hf_save");
   power_promise_keep(one, &saved);
   fault_document_free(&document);
@@ -87,14 +91,9 @@ void power_save_batch(hf_store *store, unsigned count) {
   static fault_document documents[POWER_BATCH_MAX];
   hf_error error = HF_ERROR_INIT;
   char run_id[32];
-  memset(requests, 0, sizeof requests);
   for (unsigned i = 0; i < count; i++) {
     promises[i] = power_promise_new(power_numbered(run_id, "batch", i), 2000 + i, 100);
-    fault_document_make(2000 + i, 100, &documents[i]);
-    requests[i].key = (hf_key){.run_id = promises[i]->run_id, .stage = "power"};
-    requests[i].group = group_of(promises[i]);
-    requests[i].doc = documents[i].sent;
-    requests[i].doc_bytes = documents[i].sent_bytes;
+    requests[i] = power_request(promises[i], &documents[i]);
   }
   fault_must(hf_save_batch(store, requests, count, -1, results, &error), &error, "hf_save_batch");
   for (unsigned i = 0; i < count; i++) {

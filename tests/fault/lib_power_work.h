@@ -13,6 +13,7 @@ typedef struct power_workload {
   power_run *run;
   hf_store *first;
   hf_store *second;
+  hf_store *third;
   hf_store *reader;
   power_hook hook; /* what comes next between two calls of a save */
 } power_workload;

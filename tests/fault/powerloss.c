@@ -28,6 +28,7 @@ static const power_mode modes[] = {
     {.name = "journal-back", .locker = "flock", .journal = 1, .back = 1, .times = 10},
     {.name = "journal-left", .locker = "flock", .journal = 1, .left = 1},
     {.name = "journal-left-edge", .locker = "flock", .journal = 1, .left = 2},
+    {.name = "journal-failed", .locker = "flock", .journal = 1, .failed = 1},
     {.name = "shared-none", .locker = "none", .shared = 1},
     {.name = "local-rename", .locker = "none", .rename = 1},
     {.name = "local-pack", .locker = "flock", .pack = 1},
