@@ -16,7 +16,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 STEP_SECONDS_MAX = 900
 NO_PACKING = {"packing": {"automatic": False}}  # a packer has flushes and calls of its own
-TARGETS = ["bench_save", "bench_history", "batch_lines", "process_cost", "fsync_cost", "hf_flushcount", "holdfast"]
+TARGETS = ["bench_save", "bench_history", "bench_singly", "batch_lines", "process_cost", "fsync_cost", "hf_flushcount",
+           "holdfast"]
 
 
 def say(text):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What a history of 1,000 to 1,000,000 snapshots costs: saves, prev by an open handle and by a new process, batches."""
+"""What a history of 1,000 to 1,000,000 snapshots costs: saves, prev by an open handle and by a new process, batches;
+and how far packing stays behind one who saves one by one, as fast as it goes."""
 
 import os
 import statistics
@@ -14,6 +15,9 @@ MODE = "journal"
 PROCESS_RUNS = 15
 ROUNDS = 5
 BATCH_SIZES = [10000, 100000]
+SINGLY = [("journal", 1), ("publish", 1), ("journal", 8), ("publish", 8)]  # mode, processes
+SINGLY_SIZE = 10000
+TILE_RECORDS = 256
 MIB = 1024
 
 
@@ -66,9 +70,16 @@ def batch(bench, size):
             "resident_kib": process["resident_kib"], "private_kib": process["private_kib"]}
 
 
+def singly(bench, mode, processes):
+    """A history that was saved one by one, packed by itself meanwhile. Its store stays until the end, as those of
+    batches do, and for the same reason."""
+    return bench.lines([bench.program("bench_singly"), "--dir", bench.scratch, "--mode", mode, "--processes", processes,
+                        "--keep", 2000 if bench.args.quick else SINGLY_SIZE])[0]
+
+
 def measure(bench):
     more = [MILLION] if bench.args.million else []
-    results = {"history": [], "batch": []}
+    results = {"history": [], "batch": [], "singly": []}
     for size in ([1000, 10000] if bench.args.quick else SIZES) + more:
         benchlib.say(f"a history of {size:,}")
         results["history"].append(history(bench, size))
@@ -77,6 +88,9 @@ def measure(bench):
     for size in ([1000, 10000] if bench.args.quick else BATCH_SIZES) + more:
         benchlib.say(f"a batch of {size:,}")
         results["batch"].append(batch(bench, size))
+    for mode, processes in SINGLY:  # last: freed names make new files slower for a while, on some filesystems
+        benchlib.say(f"saved one by one, {mode} mode, processes: {processes}")
+        results["singly"].append(singly(bench, mode, processes))
     return results
 
 
@@ -84,11 +98,20 @@ def paired(above, below, name):
     return statistics.median(a / b for a, b in zip(above[name], below[name]))
 
 
+def bars_of_singly(results):
+    return [benchlib.bar("saved one by one: not packed after the end, in tiles, at most",
+                         max(each["unpacked"] for each in results["singly"]) / TILE_RECORDS, "<=", 3),
+            benchlib.bar("the same: full tiles not packed meanwhile, at most",
+                         max(each["lag_tiles_max"] for each in results["singly"]), "<=", 16),
+            benchlib.bar("the same: open and get the newest record, a new process, ms",
+                         max(each["open_and_get_ms"] for each in results["singly"]), "<=", 10)]
+
+
 def bars(results):
     at = {each["size"]: each for each in results["history"]}
     batches = {each["size"]: each for each in results["batch"]}
     if MILLION not in at:
-        return []
+        return bars_of_singly(results)
     few, many = at[1000], at[MILLION]
     return [
         benchlib.bar("save at 1,000,000, times that at 1,000", paired(many, few, "save_rounds"), "<=", 1.25),
@@ -100,6 +123,7 @@ def bars(results):
         # what is mapped is indexes that it looks into: clean pages, which the kernel takes back
         benchlib.bar("the same: its private memory, times that of 100,000",
                      batches[MILLION]["private_kib"] / batches[100000]["private_kib"], "<=", 1.1),
+        *bars_of_singly(results),
     ]
 
 
@@ -113,6 +137,12 @@ def show(results):
                     "with mapped files"],
                    [[f"{b['size']:,}", f"{b['records_per_s']:,.0f}", f"{b['megabytes_per_s']:.0f}",
                      f"{b['private_kib'] / MIB:.1f}", f"{b['resident_kib'] / MIB:.1f}"] for b in results["batch"]])
+    benchlib.table(["saved one by one", "records", "saves/s", "p50 us", "p99 us", "longest ms", "full tiles unpacked",
+                    "records unpacked after", "close, ms", "open and get, ms"],
+                   [[f"{s['mode']}:p{s['processes']}", f"{s['size']:,}", f"{s['saves_per_s']:.0f}",
+                     f"{s['p50_us']:.0f}", f"{s['p99_us']:.0f}", f"{s['max_us'] / 1000:.0f}",
+                     str(s["lag_tiles_max"]), str(s["unpacked"]), f"{s['close_ms']:.0f}",
+                     f"{s['open_and_get_ms']:.1f}"] for s in results["singly"]])
 
 
 if __name__ == "__main__":

@@ -36,9 +36,13 @@ struct hf_packer {
   int has_thread;
   int closing;
   int is_working;
-  unsigned close_tiles_left;
+  uint64_t close_tiles_left; /* while there is time */
+  uint64_t close_tiles_sure; /* of these, whatever they take */
+  int64_t close_until_ms;
   wish wanted;
-  uint64_t last;               /* the record that woke it */
+  uint64_t last;               /* the newest record that it was told of */
+  uint64_t completed;          /* tiles whose last record this handle saved */
+  int has_packed;              /* or has begun to */
   _Atomic int64_t saved_at_ms; /* when this handle committed last */
   unsigned failures;
   int64_t not_before_ms;
@@ -106,15 +110,34 @@ static int is_mine(const hf_store *store, struct hf_packer *packer, wish how, ui
 
 /* ---- the work; no mutex is held ---- */
 
-/* 1: go on with the next tile. */
-static int may_go_on(struct hf_packer *packer, int *ret_closes) {
+/* How many tiles may be packed together now, of so many that are wanted; 0: go on no more. */
+static size_t may_go_on(struct hf_packer *packer, size_t wanted, int *ret_closes) {
   (void)pthread_mutex_lock(&packer->mutex);
-  int may = !packer->closing || packer->close_tiles_left > 0;
-  if (packer->closing && may)
-    packer->close_tiles_left--;
   *ret_closes = packer->closing;
+  size_t may = packer->completed == 0 ? 1 : wanted; /* it may be about to end, and waits for it */
+  if (packer->closing) {
+    uint64_t left = hf_monotonic_ms() < packer->close_until_ms ? packer->close_tiles_left
+                                                               : packer->close_tiles_sure;
+    may = left < HF_PACKER_CLOSE_TILES ? (size_t)left : HF_PACKER_CLOSE_TILES;
+    packer->close_tiles_left -= may;
+    packer->close_tiles_sure -= packer->close_tiles_sure < may ? packer->close_tiles_sure : may;
+  }
+  packer->has_packed |= may > 0;
   (void)pthread_mutex_unlock(&packer->mutex);
   return may;
+}
+
+/* From so many unpacked tiles on it neither rests nor waits. */
+static uint64_t behind_from(const hf_store *store, int is_own) {
+  if (atomic_load(&store->in_batches))
+    return HF_PACKER_IMPORT_TILES;
+  return store->shared && !is_own ? HF_PACKER_BEHIND_SHARED_TILES : HF_PACKER_BEHIND_TILES;
+}
+
+/* packer->mutex is held. */
+static int is_behind(const hf_store *store, const struct hf_packer *packer, int is_own) {
+  return packer->last / HF_TILE_RECORDS >=
+         atomic_load(&store->tiles_seen) + behind_from(store, is_own);
 }
 
 /* packer->mutex is held. */
@@ -123,30 +146,25 @@ static void sleep_until(struct hf_packer *packer, int64_t until_ms) {
   (void)pthread_cond_timedwait(&packer->wake, &packer->mutex, &until);
 }
 
-/* After a tile that took so long. */
-static void rest(struct hf_packer *packer, int64_t took_ms) {
-  int64_t rest_ms = took_ms * HF_PACKER_REST_TIMES;
+/* After tiles that took so long, and no longer than it is near. */
+static void rest(const hf_store *store, struct hf_packer *packer, int is_own, int64_t took_ms) {
+  int64_t rest_ms = took_ms * HF_PACKER_REST_TIMES / (is_own ? HF_PACKER_OWN_REST_PART : 1);
   if (rest_ms > HF_PACKER_REST_MS_MAX)
     rest_ms = HF_PACKER_REST_MS_MAX;
   int64_t until_ms = hf_monotonic_ms() + rest_ms;
   (void)pthread_mutex_lock(&packer->mutex);
-  while (!packer->closing && hf_monotonic_ms() < until_ms)
+  while (!packer->closing && hf_monotonic_ms() < until_ms && !is_behind(store, packer, is_own))
     sleep_until(packer, until_ms);
   (void)pthread_mutex_unlock(&packer->mutex);
 }
 
-/* It has begun meanwhile to save batches, faster than this packs. packer->mutex is held. */
-static int imports(const hf_store *store, const struct hf_packer *packer, uint64_t tiles) {
-  return atomic_load(&store->in_batches) &&
-         packer->last / HF_TILE_RECORDS >= tiles + HF_PACKER_IMPORT_TILES;
-}
-
-/* Before a tile: until this handle saves nothing, and no longer than that. */
-static void wait_for_lull(const hf_store *store, struct hf_packer *packer, uint64_t tiles,
+/* Before a tile: until this handle saves nothing, no longer than that, and only while it is near.
+ */
+static void wait_for_lull(const hf_store *store, struct hf_packer *packer, int is_own,
                           int64_t patience_ms) {
   int64_t until_ms = hf_monotonic_ms() + patience_ms;
   (void)pthread_mutex_lock(&packer->mutex);
-  while (!packer->closing && !imports(store, packer, tiles)) {
+  while (!packer->closing && !is_behind(store, packer, is_own)) {
     int64_t now_ms = hf_monotonic_ms();
     int64_t lull_ms = atomic_load(&packer->saved_at_ms) + HF_PACKER_LULL_MS;
     if (atomic_load(&store->savers) > 0) /* it waits for its turn, or has it */
@@ -195,28 +213,27 @@ static int pack_settled(hf_store *store, struct hf_packer *packer, hf_error *ret
     int is_own = hf_own_count(&store->own_lines, tiles) >= HF_PACKER_OWN_RECORDS;
     if (is_own && patience_ms > HF_PACKER_PATIENCE_MS)
       patience_ms = HF_PACKER_PATIENCE_MS;
-    if (settled - tiles < HF_PACKER_BEHIND_TILES)
-      wait_for_lull(store, packer, tiles, patience_ms);
+    wait_for_lull(store, packer, is_own, patience_ms);
     settled = hf_tiles_settled(store);
     if (tiles >= settled)
       continue;
-    int is_import = settled - tiles >= HF_PACKER_IMPORT_TILES && atomic_load(&store->in_batches);
+    int is_far = settled - tiles >= behind_from(store, is_own);
     int closes = 0;
-    if (!may_go_on(packer, &closes))
+    size_t most = may_go_on(packer, is_far ? HF_TILE_GROUP : 1, &closes);
+    if (most == 0)
       return end_of_work(store, packer, owes_index, HF_OK, reterr);
-    owes_index = is_import && !closes;
+    owes_index = is_far && !closes && atomic_load(&store->in_batches);
     hf_tile_packed packed = {0};
     int64_t began_ms = hf_monotonic_ms();
-    status =
-        hf_tile_pack(store, tiles, owes_index ? HF_TILE_GROUP : 1, &packer->known, &packed, reterr);
+    status = hf_tile_pack(store, tiles, most, &packer->known, &packed, reterr);
     if (status >= 0) /* derived, but worth a word */
       status = hf_index_build(store, owes_index, &packer->known, NULL, reterr);
     tell_waiters(packer, 1);
     int64_t took_ms = hf_monotonic_ms() - began_ms;
-    patience_ms = took_ms * HF_PACKER_PATIENCE_TIMES;
-    int is_waited_for = settled - tiles >= HF_PACKER_FULL_TILES; /* wait_for_tiles */
-    if (status >= 0 && !(is_import && (packed.is_whole || is_waited_for)))
-      rest(packer, is_own ? took_ms / HF_PACKER_OWN_REST_PART : took_ms);
+    patience_ms =
+        took_ms * HF_PACKER_PATIENCE_TIMES / (packed.count > 1 ? (int64_t)packed.count : 1);
+    if (status >= 0)
+      rest(store, packer, is_own, took_ms);
   }
 }
 
@@ -289,13 +306,18 @@ static void take_outcome(struct hf_packer *packer, outcome out, wish how, const 
 static void *packer_main(void *argument) {
   hf_store *store = argument;
   struct hf_packer *packer = store->packer;
+  int tried = 0;
   (void)pthread_mutex_lock(&packer->mutex);
   for (;;) {
     wait_for_work(packer);
     wish how = packer->wanted;
     int closing = packer->closing;
-    if (closing && (how == WISH_NONE || packer->not_before_ms > hf_monotonic_ms()))
+    int is_early = packer->not_before_ms > hf_monotonic_ms();
+    /* another that it gave way to may be done by now, or end as well: once more, to see */
+    if (closing &&
+        (how == WISH_NONE || tried || (is_early && (store->shared || packer->failures > 0))))
       break;
+    tried = closing;
     packer->wanted = WISH_NONE;
     (void)pthread_mutex_unlock(&packer->mutex);
     hf_error error = HF_ERROR_INIT;
@@ -363,12 +385,13 @@ void hf_packer_committed(hf_store *store, uint64_t last) {
   if (packer == NULL)
     return;
   (void)pthread_mutex_lock(&packer->mutex);
-  if (packer->wanted < how) { /* else it knows: it is not woken by each save */
-    packer->wanted = how;
+  if (packer->wanted < how || full > packer->last / HF_TILE_RECORDS) /* not by each save */
     (void)pthread_cond_signal(&packer->wake);
-  }
+  if (packer->wanted < how)
+    packer->wanted = how;
   if (packer->last < last)
     packer->last = last;
+  packer->completed += how == WISH_OWN;
   int starts = !packer->has_thread;
   packer->has_thread = 1;
   (void)pthread_mutex_unlock(&packer->mutex);
@@ -391,6 +414,17 @@ void hf_packer_keep_up(hf_store *store) {
   (void)pthread_mutex_unlock(&packer->mutex);
 }
 
+/* What hf_close may cost: for tiles that this handle has made itself, so that handles that follow
+ * each other leave no more and more behind; for others' one, where it has packed none before.
+ * packer->mutex is held. */
+static void allow_closing(struct hf_packer *packer) {
+  packer->close_until_ms = hf_monotonic_ms() + HF_PACKER_CLOSE_MS;
+  packer->close_tiles_left = packer->completed + 1;
+  packer->close_tiles_sure = HF_PACKER_CLOSE_TILES;
+  if (packer->completed == 0)
+    packer->close_tiles_left = packer->close_tiles_sure = !packer->has_packed;
+}
+
 void hf_packer_close(hf_store *store) {
   struct hf_packer *packer = store->packer;
   if (packer == NULL)
@@ -398,7 +432,7 @@ void hf_packer_close(hf_store *store) {
   if (store->owner_pid == getpid()) {
     (void)pthread_mutex_lock(&packer->mutex);
     packer->closing = 1;
-    packer->close_tiles_left = packer->wanted == WISH_OTHERS ? 1 : HF_PACKER_CLOSE_TILES;
+    allow_closing(packer);
     (void)pthread_cond_signal(&packer->wake);
     (void)pthread_mutex_unlock(&packer->mutex);
     if (packer->has_thread)

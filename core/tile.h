@@ -56,7 +56,6 @@ enum { HF_TILE_GROUP = 8 }; /* are packed together, at most */
 
 typedef struct hf_tile_packed {
   size_t count;
-  int is_whole; /* the first stood in one file, so that one name was freed */
 } hf_tile_packed;
 
 /* Packs a tile and up to most - 1 behind it: builds each, publishes it, compares, extends the

@@ -529,7 +529,7 @@ int hf_tile_pack(hf_store *store, uint64_t tile, size_t most, hf_tile_indexes *k
   for (size_t k = 0; k < all.count && got == 1 && known != NULL; k++)
     hand_over(all.tile[k], known);
   if (ret_packed != NULL && got == 1)
-    *ret_packed = (hf_tile_packed){all.count, same_file(all.tile[0], 0) == HF_TILE_RECORDS};
+    *ret_packed = (hf_tile_packed){all.count};
   for (size_t k = 0; k < all.count; k++)
     free_packing(all.tile[k]);
   return got;
