@@ -66,7 +66,9 @@ const hf_cli_command hf_cli_command_pack = {
         "false}; this command packs what they have left: after an import, or from before.\n"
         "\n"
         "Prints how many tiles were packed now, how many there are, the head, and how many files "
-        "of a killed packer were removed, and how many tiles got an index now. With --json: "
+        "of a killed packer were removed, and how many tiles got an index now: all that had none, "
+        "so "
+        "index/ may be removed, and is made anew. With --json: "
         "packed, tiles, head, freed, indexed. Stopped or "
         "killed at any instant it leaves a correct store; the same command goes on from there.",
     .examples = "holdfast pack\n"

@@ -202,17 +202,36 @@ static int make_in_memory(building *work, uint64_t number, hf_index **ret_index,
 
 static int make(building *work, unsigned level, uint64_t number, hf_error *reterr);
 
+/* Opens one to be merged, with all of its body checked: what is damaged in it would go on in a file
+ * whose own CRC is right. 1; 0: it is not there or, of a single tile, which is read instead, not
+ * whole; negative. */
+static int open_whole(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
+                      hf_error *reterr) {
+  char name[HF_INDEX_NAME_BYTES];
+  hf_error why = HF_ERROR_INIT;
+  int got = hf_index_open_to_copy(store, level, number, ret_index, reterr);
+  if (got != 1 || hf_index_check_body(*ret_index, &why) == HF_OK)
+    return got;
+  hf_index_close(*ret_index);
+  *ret_index = NULL;
+  if (level == 0)
+    return 0;
+  hf_index_name(level, number, name);
+  return hf_err(reterr, HF_EDAMAGED, name, "%s; holdfast verify --repair makes the indexes anew",
+                why.message);
+}
+
 /* Opens the sixteen; makes those that are not there. */
 static int open_parts(building *work, unsigned level, uint64_t number, hf_index **files,
                       hf_error *reterr) {
   for (uint64_t i = 0; i < HF_INDEX_FAN; i++) {
     uint64_t part = number * HF_INDEX_FAN + i;
-    int got = hf_index_open_to_copy(work->store, level - 1, part, &files[i], reterr);
+    int got = open_whole(work->store, level - 1, part, &files[i], reterr);
     if (got == 0)
       got = level == 1 ? make_in_memory(work, part, &files[i], reterr)
                        : make(work, level - 1, part, reterr);
     if (got == 1 && files[i] == NULL)
-      got = hf_index_open_to_copy(work->store, level - 1, part, &files[i], reterr);
+      got = open_whole(work->store, level - 1, part, &files[i], reterr);
     if (got != 1)
       return got;
   }

@@ -181,7 +181,7 @@ typedef struct hf_finding {
   /* One word, stable (docs/FORMAT.md lists them). Damage: "bit-flip", "cut-short", "missing",
    * "foreign", "edge", "tile", "mark", "manifest", "blob-gone", "blob-altered", "document",
    * "envelope", "double-id", "ended", "unreadable", "index", "rows". Remarks: "leftover", "lost",
-   * "unknown"; "manifest", "mark" and "tile" may be one, too. */
+   * "unknown"; "index", "manifest", "mark" and "tile" may be one, too. */
   const char *kind;
   uint64_t seq;     /* 0: no single record */
   const char *path; /* below the store */
@@ -194,7 +194,8 @@ typedef void (*hf_finding_fn)(void *context, const hf_finding *finding);
 
 typedef struct hf_verify_options {
   int deep; /* read every document: parse it strictly, check its SHA-256 and every blob */
-  /* copy what is damaged to quarantine/, then make the store usable again; deletes nothing */
+  /* copy what is damaged to quarantine/, then make the store usable again; deletes nothing but
+   * indexes, which it makes anew */
   int repair;
   const hf_config *config;
   int64_t timeout_ms; /* repair: for the lock */
