@@ -44,13 +44,13 @@ static int run_pack(hf_cli *cli) {
   hf_cli_progress_start(cli);
   int rc = hf_pack(cli->store, &options, &report, &err);
   hf_cli_progress_clear();
-  if (rc != HF_OK && report.packed == 0 && report.freed == 0)
+  if (rc != HF_OK && report.packed == 0 && report.freed == 0 && report.indexed == 0)
     return hf_cli_library_error(cli, NULL, &err);
   print_report(cli, &report);
   if (rc == HF_ECANCELLED)
     return hf_cli_failed(cli, cli->store_path,
-                         "stopped by a signal; what was packed stays, and the same command goes on "
-                         "from there");
+                         "stopped by a signal; what was packed and indexed stays, and the same "
+                         "command goes on from there");
   return rc == HF_OK ? HF_CLI_DONE : hf_cli_library_error(cli, NULL, &err);
 }
 
@@ -66,7 +66,9 @@ const hf_cli_command hf_cli_command_pack = {
         "false}; this command packs what they have left: after an import, or from before.\n"
         "\n"
         "Prints how many tiles were packed now, how many there are, the head, and how many files "
-        "of a killed packer were removed, and how many tiles got an index now. With --json: "
+        "of a killed packer were removed, and how many tiles got an index now: all that had none, "
+        "so "
+        "index/ may be removed, and is made anew. With --json: "
         "packed, tiles, head, freed, indexed. Stopped or "
         "killed at any instant it leaves a correct store; the same command goes on from there.",
     .examples = "holdfast pack\n"

@@ -12,6 +12,7 @@ enum { PROGRESS_INTERVAL_MS = 100, PROGRESS_LINE_BYTES = 96 };
 static int progress_wanted;
 static size_t progress_shown; /* columns on the terminal; 0: none */
 static int64_t progress_at_ms;
+static const char *progress_of; /* which `what` that is; never looked into */
 static volatile sig_atomic_t stop_asked;
 
 void hf_cli_progress_start(const hf_cli *cli) {
@@ -29,7 +30,8 @@ int hf_cli_progress(void *context, const char *what, uint64_t done, uint64_t tot
   (void)context;
   if (progress_wanted) {
     int64_t now = now_ms();
-    if (progress_shown == 0 || now - progress_at_ms >= PROGRESS_INTERVAL_MS) {
+    if (progress_shown == 0 || what != progress_of ||
+        now - progress_at_ms >= PROGRESS_INTERVAL_MS) {
       char line[PROGRESS_LINE_BYTES];
       if (total > 0)
         (void)snprintf(line, sizeof line, "%" PRIu64 " of %" PRIu64 " %s (%u%%)", done, total, what,
@@ -42,6 +44,7 @@ int hf_cli_progress(void *context, const char *what, uint64_t done, uint64_t tot
       (void)fflush(stderr);
       progress_shown = columns;
       progress_at_ms = now;
+      progress_of = what;
     }
   }
   return hf_cli_signalled();

@@ -14,7 +14,7 @@ static const hf_cli_option verify_options[] = {
     HF_CLI_OPT_FLAG("deep", deep, "read every document and every blob, and check its SHA-256"),
     HF_CLI_OPT_FLAG("repair", repair,
                     "copy what is damaged to quarantine/, then make the store usable again; "
-                    "deletes nothing"),
+                    "deletes nothing but indexes, which it makes anew"),
     HF_CLI_OPT(HF_CLI_DURATION, "timeout", timeout_ms, "DURATION",
                "with --repair: how long to wait for the lock (30s)"),
 };
@@ -130,7 +130,8 @@ const hf_cli_command hf_cli_command_verify = {
         "Reads the whole store and prints a line a finding: its kind, its seq, the file, and what "
         "to do. Changes nothing without --repair. Exit status 1 where there was damage, repaired "
         "now or not; remarks (a leftover of a killed process) leave it 0. The summary goes to "
-        "stderr.\n"
+        "stderr. With --repair indexes that are gone or damaged are made anew, too, last, and "
+        "without the lock: no record depends on them.\n"
         "\n"
         "With --json one object: findings (a list; each with kind, seq, path, text, damage, "
         "repaired), complete, head, records, snapshots, blobs, damaged, remarks, repaired.",

@@ -23,6 +23,8 @@
 #ifndef HF_CORE_INDEX_H
 #define HF_CORE_INDEX_H
 
+#include <holdfast/admin.h>
+
 #include "tile.h"
 
 enum {
@@ -154,6 +156,12 @@ void hf_tile_indexes_free(hf_tile_indexes *all);
  * a tile has damage: it and later ones get no index, and are read instead. */
 int hf_index_build(hf_store *store, int whole, hf_tile_indexes *known, uint64_t *ret_built,
                    hf_error *reterr);
+
+/* The same of all tiles, and tells how far it is ("tiles indexed"): before each tile, and now and
+ * then within a merge, for one of many tiles takes seconds. HF_ECANCELLED where the answer is not
+ * 0: those of *ret_built are indexed. progress may be NULL. */
+int hf_index_build_all(hf_store *store, hf_progress_fn progress, void *progress_context,
+                       uint64_t *ret_built, hf_error *reterr);
 
 /* Bytes and CRC-32C of a tile. */
 typedef struct hf_index_sum {

@@ -188,8 +188,8 @@ static int adopt_up_to(hf_store *store, uint64_t tiles, hf_error *reterr) {
     before = indexed;
   }
   hf_store_log(store, HF_LOG_INFO,
-               "%s: %s; records are read instead (holdfast verify --repair, then holdfast pack, "
-               "make the indexes anew)",
+               "%s: %s; records are read instead (holdfast verify --repair makes the "
+               "indexes anew)",
                why.place, why.message);
   return HF_OK;
 }

@@ -24,6 +24,17 @@
 
 static const char mark_place[] = "index/" HF_MARK_NAME;
 
+enum { TELL_EACH_BYTES = 1 << 22 };
+
+int hf_index_tell(const hf_index_teller *teller, hf_error *reterr) {
+  if (teller == NULL || teller->progress == NULL ||
+      teller->progress(teller->context, "tiles indexed", teller->done, teller->total) == 0)
+    return HF_OK;
+  return hf_err(reterr, HF_ECANCELLED, NULL,
+                "stopped after %llu tiles were indexed; the others are read instead",
+                (unsigned long long)teller->done);
+}
+
 /* ---- a file that is being written ---- */
 
 void hf_index_write_flush(hf_index_writer *out) {
@@ -35,6 +46,10 @@ void hf_index_write_flush(hf_index_writer *out) {
   out->crc = hf_crc32c(out->crc, out->bytes, out->used);
   out->at += out->used;
   out->used = 0;
+  if (out->status == HF_OK && out->at - out->told_at >= TELL_EACH_BYTES) {
+    out->told_at = out->at;
+    out->status = hf_index_tell(out->teller, out->reterr);
+  }
 }
 
 void hf_index_write(hf_index_writer *out, const char *bytes, size_t count) {
@@ -128,12 +143,17 @@ int hf_index_write_file(hf_store *store, hf_index_header *header, hf_index_body_
 typedef struct building {
   hf_store *store;
   hf_tile_indexes *known;
+  const hf_index_teller *teller;
   hf_index_names names; /* that are not durable yet */
 } building;
 
 /* 1; 0: the tile has damage; negative. */
 static int tile_index(building *work, uint64_t number, hf_tile_index **ret_index,
                       hf_error *reterr) {
+  *ret_index = NULL;
+  int status = hf_index_tell(work->teller, reterr);
+  if (status != HF_OK)
+    return status;
   *ret_index = hf_tile_indexes_take(work->known, work->store, number);
   if (*ret_index != NULL)
     return 1;
@@ -182,42 +202,67 @@ static int make_in_memory(building *work, uint64_t number, hf_index **ret_index,
 
 static int make(building *work, unsigned level, uint64_t number, hf_error *reterr);
 
+/* Opens one to be merged, with all of its body checked: what is damaged in it would go on in a file
+ * whose own CRC is right. 1; 0: it is not there or, of a single tile, which is read instead, not
+ * whole; negative. */
+static int open_whole(hf_store *store, unsigned level, uint64_t number, hf_index **ret_index,
+                      hf_error *reterr) {
+  char name[HF_INDEX_NAME_BYTES];
+  hf_error why = HF_ERROR_INIT;
+  int got = hf_index_open_to_copy(store, level, number, ret_index, reterr);
+  if (got != 1 || hf_index_check_body(*ret_index, &why) == HF_OK)
+    return got;
+  hf_index_close(*ret_index);
+  *ret_index = NULL;
+  if (level == 0)
+    return 0;
+  hf_index_name(level, number, name);
+  return hf_err(reterr, HF_EDAMAGED, name, "%s; holdfast verify --repair makes the indexes anew",
+                why.message);
+}
+
 /* Opens the sixteen; makes those that are not there. */
 static int open_parts(building *work, unsigned level, uint64_t number, hf_index **files,
                       hf_error *reterr) {
   for (uint64_t i = 0; i < HF_INDEX_FAN; i++) {
     uint64_t part = number * HF_INDEX_FAN + i;
-    int got = hf_index_open_to_copy(work->store, level - 1, part, &files[i], reterr);
+    int got = open_whole(work->store, level - 1, part, &files[i], reterr);
     if (got == 0)
       got = level == 1 ? make_in_memory(work, part, &files[i], reterr)
                        : make(work, level - 1, part, reterr);
     if (got == 1 && files[i] == NULL)
-      got = hf_index_open_to_copy(work->store, level - 1, part, &files[i], reterr);
+      got = open_whole(work->store, level - 1, part, &files[i], reterr);
     if (got != 1)
       return got;
   }
   return 1;
 }
 
+typedef struct merging {
+  hf_index *files[HF_INDEX_FAN];
+  const hf_index_teller *teller;
+} merging;
+
 static int write_merged(void *context, const hf_index_header *header, hf_index_writer *out) {
-  hf_index *const *files = context;
-  return hf_index_write_merged(files, header, out);
+  const merging *merge = context;
+  out->teller = merge->teller;
+  return hf_index_write_merged(merge->files, header, out);
 }
 
 static int make_merged(building *work, unsigned level, uint64_t number, hf_error *reterr) {
-  hf_index *files[HF_INDEX_FAN] = {0};
+  merging merge = {.teller = work->teller};
   hf_index_header header = {
       .level = level, .number = number, .count = hf_index_tiles(level) * HF_TILE_RECORDS};
-  int got = open_parts(work, level, number, files, reterr);
+  int got = open_parts(work, level, number, merge.files, reterr);
   if (got == 1) {
-    hf_index_join_headers(files, &header);
+    hf_index_join_headers(merge.files, &header);
     hf_index_plan_filters(&header);
     int status =
-        hf_index_write_file(work->store, &header, write_merged, files, &work->names, reterr);
+        hf_index_write_file(work->store, &header, write_merged, &merge, &work->names, reterr);
     got = status == HF_OK ? 1 : status;
   }
   for (size_t i = 0; i < HF_INDEX_FAN; i++)
-    hf_index_close(files[i]);
+    hf_index_close(merge.files[i]);
   return got;
 }
 
@@ -282,9 +327,9 @@ static int extend_mark(hf_store *store, uint64_t from, uint64_t to, hf_error *re
 
 /* The indexes of tiles from `from` on, up to the next merge that is due or to `tiles`, and the
  * merges. *ret_count: of so many. 1, 0 (the first has damage), negative. */
-static int add_tiles(hf_store *store, hf_tile_indexes *known, uint64_t from, uint64_t tiles,
-                     uint64_t *ret_count, hf_error *reterr) {
-  building work = {.store = store, .known = known};
+static int add_tiles(hf_store *store, hf_tile_indexes *known, const hf_index_teller *teller,
+                     uint64_t from, uint64_t tiles, uint64_t *ret_count, hf_error *reterr) {
+  building work = {.store = store, .known = known, .teller = teller};
   unsigned top = 0;
   uint64_t to = from;
   int got = 1;
@@ -320,8 +365,9 @@ static int add_tiles(hf_store *store, hf_tile_indexes *known, uint64_t from, uin
   return 1;
 }
 
-int hf_index_build(hf_store *store, int whole, hf_tile_indexes *known, uint64_t *ret_built,
-                   hf_error *reterr) {
+/* teller's figures are filled in here. */
+static int build(hf_store *store, int whole, hf_tile_indexes *known, hf_index_teller *teller,
+                 uint64_t *ret_built, hf_error *reterr) {
   uint64_t tiles = 0;
   uint64_t indexed = 0;
   uint64_t built = 0;
@@ -337,7 +383,9 @@ int hf_index_build(hf_store *store, int whole, hf_tile_indexes *known, uint64_t 
     char name[HF_TILE_NAME_BYTES];
     hf_tile_name(indexed, name);
     uint64_t count = 0;
-    int got = add_tiles(store, known, indexed, tiles, &count, &why);
+    teller->done = built;
+    teller->total = built + (tiles - indexed);
+    int got = add_tiles(store, known, teller, indexed, tiles, &count, &why);
     if (got == 0)
       got = hf_err(&why, HF_EDAMAGED, name,
                    "it has damage, so it and later tiles are not indexed; holdfast verify tells "
@@ -353,7 +401,22 @@ int hf_index_build(hf_store *store, int whole, hf_tile_indexes *known, uint64_t 
     status = hf_index_mark_length(store, &marked, reterr);
     indexed = marked > indexed ? marked : indexed + count;
   }
+  teller->done = teller->total = built;
+  if (status == HF_OK && built > 0) /* what it answers changes nothing any more */
+    (void)hf_index_tell(teller, NULL);
   if (ret_built != NULL)
     *ret_built = built;
   return status;
+}
+
+int hf_index_build(hf_store *store, int whole, hf_tile_indexes *known, uint64_t *ret_built,
+                   hf_error *reterr) {
+  hf_index_teller nobody = {0};
+  return build(store, whole, known, &nobody, ret_built, reterr);
+}
+
+int hf_index_build_all(hf_store *store, hf_progress_fn progress, void *progress_context,
+                       uint64_t *ret_built, hf_error *reterr) {
+  hf_index_teller teller = {.progress = progress, .context = progress_context};
+  return build(store, 0, NULL, &teller, ret_built, reterr);
 }

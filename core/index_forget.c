@@ -1,4 +1,4 @@
-/* Takes all indexes away (verify --repair): builders make them anew.
+/* Takes all indexes away (verify --repair, which then builds them; other builders may do as well).
  *
  * A builder may be at work meanwhile: it looks at the mark, and for its file, before it tells of
  * one (index_build.c, extend_mark). What a crash leaves is files that no mark tells of. */
@@ -40,6 +40,11 @@ int hf_index_forget(int index_fd, hf_error *reterr) {
     (void)snprintf(name, sizeof name, "%u", level);
     if (hf_sys_fstatat(index_fd, name, &st) != 0)
       continue;
+    if (!S_ISDIR(st.st_mode)) { /* none could be made there */
+      level_folder above = {index_fd};
+      status = remove_file(&above, name, reterr);
+      continue;
+    }
     hf_autofd int fd = -1;
     status = hf_dir_open(index_fd, name, &fd, reterr);
     level_folder folder = {fd};

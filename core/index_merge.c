@@ -61,7 +61,7 @@ static int merge_table(hf_index *const *files, hf_index_table of, source *source
     from->shift = i * (uint32_t)files[i]->header.count;
     status = advance(from, out->reterr);
   }
-  while (status == HF_OK) {
+  while (status == HF_OK && out->status == HF_OK) {
     source *least = NULL;
     for (size_t i = 0; i < HF_INDEX_FAN; i++)
       if (!sources[i].at_end && (least == NULL || hf_index_key_less(&sources[i].key, &least->key)))
@@ -79,7 +79,7 @@ static int merge_table(hf_index *const *files, hf_index_table of, source *source
     }
     status = advance(least, out->reterr);
   }
-  return status;
+  return status == HF_OK ? out->status : status;
 }
 
 static int merge_filter(hf_index *const *files, hf_index_table of, source *sources,
@@ -95,7 +95,7 @@ static int merge_filter(hf_index *const *files, hf_index_table of, source *sourc
 
 int hf_index_copy(const hf_index *from, uint64_t offset, uint64_t bytes, hf_index_writer *out) {
   char piece[4096];
-  while (bytes > 0) {
+  while (bytes > 0 && out->status == HF_OK) {
     size_t count = bytes < sizeof piece ? (size_t)bytes : sizeof piece;
     int status = hf_index_read(from, offset, piece, count, out->reterr);
     if (status != HF_OK)
@@ -104,7 +104,7 @@ int hf_index_copy(const hf_index *from, uint64_t offset, uint64_t bytes, hf_inde
     offset += count;
     bytes -= count;
   }
-  return HF_OK;
+  return out->status;
 }
 
 void hf_index_join_headers(hf_index *const *files, hf_index_header *header) {

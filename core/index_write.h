@@ -6,6 +6,17 @@
 
 enum { HF_INDEX_WRITE_BYTES = 1 << 16 };
 
+/* How far who makes indexes is, for hf_index_build_all. */
+typedef struct hf_index_teller {
+  hf_progress_fn progress; /* NULL: nobody asks */
+  void *context;
+  uint64_t done; /* tiles */
+  uint64_t total;
+} hf_index_teller;
+
+/* HF_OK or HF_ECANCELLED. teller may be NULL. */
+int hf_index_tell(const hf_index_teller *teller, hf_error *reterr);
+
 /* A file that is being written: through a buffer, with the CRC of its body. */
 typedef struct hf_index_writer {
   int fd;
@@ -13,7 +24,10 @@ typedef struct hf_index_writer {
   uint64_t at;
   size_t used;
   uint32_t crc;
-  int status; /* of the first write that failed; looked at once, at the end */
+  int status; /* of the first write that failed, or HF_ECANCELLED; looked at at the end, and now and
+                 then where much is written */
+  const hf_index_teller *teller; /* NULL: nobody is told */
+  uint64_t told_at;
   hf_error *reterr;
   char bytes[HF_INDEX_WRITE_BYTES];
 } hf_index_writer;

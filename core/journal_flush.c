@@ -235,6 +235,7 @@ static int stands_there(hf_store *store, const hf_staged *staged, uint64_t first
 
 void hf_journal_finish(hf_store *store, hf_staged *staged, uint64_t first) {
   hf_error error = HF_ERROR_INIT;
+  HF_PAUSE_AT(AFTER_APPEND);
   int status = wait_until_durable(store, first + staged->count - 1, &error);
   if (status == HF_OK && !stands_there(store, staged, first))
     status = hf_err(&error, HF_EIO, "tile", "what was appended is not there any more");

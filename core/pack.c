@@ -64,7 +64,9 @@ int hf_pack(hf_store *store, const hf_pack_options *options, hf_pack_report *ret
   if (status == HF_OK)
     status = pack_all(store, options, &report, reterr);
   if (status == HF_OK)
-    status = hf_index_build(store, 0, NULL, &report.indexed, reterr);
+    status = hf_index_build_all(store, options != NULL ? options->progress : NULL,
+                                options != NULL ? options->progress_context : NULL, &report.indexed,
+                                reterr);
   if (ret_report != NULL)
     *ret_report = report;
   if (status != HF_OK)

@@ -4,6 +4,7 @@
  * is staged, durable; then it gets the name (over the damaged file by a rename, the one place where
  * a rename may replace; where nothing stands, by a link that never replaces); then the folder is
  * made durable; then the mark. Killed anywhere, it leaves a store that the next repair finishes.
+ * The indexes come last, without the lock: they are derived.
  * Nothing is deleted, no number is freed, no intact record changes its bytes or its seq. */
 #ifndef HF_CORE_REPAIR_H
 #define HF_CORE_REPAIR_H
@@ -93,5 +94,12 @@ int hf_repair_marks_end(hf_verify_work *work, hf_error *reterr);
 
 /* Makes the manifest anew from what is left of it; done gets a text for people. */
 int hf_repair_manifest(hf_verify_work *work, char *done, size_t done_bytes, hf_error *reterr);
+
+/* ---- repair_index.c ---- */
+
+/* Last of all, when the lock is released: makes the indexes that full tiles lack, and says so.
+ * `status` is how the repair ended: unless HF_OK, it only says what was removed. That status,
+ * HF_ECANCELLED or HF_ENOMEM: what else keeps indexes from being made is a finding. */
+int hf_repair_index(hf_verify_work *work, int status, hf_error *reterr);
 
 #endif

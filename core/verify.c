@@ -111,6 +111,8 @@ int hf_verify(const char *path, const hf_verify_options *options, hf_verify_repo
   int ended = hf_repair_end(work, status == HF_OK ? reterr : NULL);
   if (status == HF_OK)
     status = ended;
+  if (work->options->repair)
+    status = hf_repair_index(work, status, reterr);
   if (status != HF_OK && work->path != NULL && reterr != NULL && reterr->place[0] != '/')
     hf_err_place_below(reterr, work->path);
   if (ret_report != NULL)

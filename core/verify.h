@@ -98,6 +98,14 @@ typedef struct hf_dropping {
   uint8_t lines[HF_DROP_BYTES];
 } hf_dropping;
 
+/* Indexes that a repair has removed, and what was wrong with them: said when they are made anew. */
+typedef struct hf_verify_forgotten {
+  int is;
+  unsigned how; /* of hf_say */
+  char place[HF_ERROR_PLACE_BYTES];
+  char why[HF_ERROR_MESSAGE_BYTES];
+} hf_verify_forgotten;
+
 /* A snapshot whose blob is gone. */
 typedef struct hf_gone {
   uint64_t seq;
@@ -138,6 +146,7 @@ typedef struct hf_verify_work {
   hf_verify_mark log_mark;
   hf_verify_tile_text before; /* what stands before the next part's records */
   hf_verify_rows rows;
+  hf_verify_forgotten forgotten;
   hf_kind_of_name tile_mark_is;
   uint64_t tile_mark_length;
   uint64_t tile_mark_seen; /* its length, when tiles_count was told from it */

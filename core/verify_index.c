@@ -1,12 +1,16 @@
 /* The indexes: what index/mark tells of is there, whole, and made of the tiles that stand beside
  * it. A wrong one could hide a record from those who look it up, so it is damage, though nothing is
- * lost by it: a repair forgets them all, and packing makes them anew. */
+ * lost by it: a repair forgets them all under its lock, and makes them anew at its end, when the
+ * lock is released (repair_index.c). */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "err.h"
 #include "file.h"
 #include "index.h"
+#include "repair.h"
 #include "sys.h"
 #include "verify.h"
 
@@ -86,8 +90,10 @@ static int check_one(const hf_verify_work *work, hf_store *store, uint64_t tile,
   return status == HF_OK ? 1 : status == HF_ENOMEM ? status : 0;
 }
 
-/* 1: all good; 0: damage; negative. Merges may be under way: then the mark has moved. */
-static int check_all(const hf_verify_work *work, hf_store *store, int *ret_old, hf_error *reterr) {
+/* 1: all good; 0: damage; negative. *ret_indexed: tiles. Merges may be under way: then the mark has
+ * moved. */
+static int check_all(const hf_verify_work *work, hf_store *store, int *ret_old,
+                     uint64_t *ret_indexed, hf_error *reterr) {
   uint64_t tile = 0;
   uint64_t indexed = 0;
   int status = hf_index_mark_length(store, &indexed, reterr);
@@ -103,7 +109,47 @@ static int check_all(const hf_verify_work *work, hf_store *store, int *ret_old, 
     tile = 0;
     *ret_old = 0;
   }
+  *ret_indexed = indexed;
   return status == HF_OK ? 1 : status;
+}
+
+/* Something else in the place of index/mark: no index counts, and none could be made. */
+static int check_mark_name(hf_verify_work *work, int index_fd, hf_error *reterr) {
+  int is = hf_verify_name(index_fd, HF_MARK_NAME, "index", NULL, NULL, reterr);
+  if (is < 0 || is == HF_NAME_ABSENT || is == HF_NAME_FILE)
+    return is < 0 ? is : HF_OK;
+  return hf_verify_foreign(work, index_fd, "index", HF_MARK_NAME, 0,
+                           hf_verify_name_text((hf_kind_of_name)is), reterr);
+}
+
+/* Tiles that were there before the walk began, and that no index is of by now. */
+static void say_missing(hf_verify_work *work, uint64_t indexed) {
+  uint64_t tiles = work->tile_mark_length;
+  if (tiles > work->tiles_count)
+    tiles = work->tiles_count;
+  if (work->repair != NULL || tiles <= indexed) /* a repair makes them: repair_index.c */
+    return;
+  hf_verify_say(work, HF_SAY_REMARK, "index", 0, "index",
+                "%" PRIu64 " of %" PRIu64 " tiles have no index: their records are read instead, "
+                "which costs time. holdfast pack makes it, and verify --repair does",
+                tiles - indexed, tiles);
+}
+
+/* Under the repair's lock; what was found is told of when they are made anew. */
+static int forget(hf_verify_work *work, int index_fd, unsigned how, const hf_error *why,
+                  hf_error *reterr) {
+  hf_verify_forgotten *forgotten = &work->forgotten;
+  int status = hf_repair_still_ours(work, reterr);
+  if (status == HF_OK)
+    status = hf_index_forget(index_fd, reterr);
+  if (status != HF_OK)
+    return status;
+  forgotten->is = 1;
+  forgotten->how = how | HF_SAY_REPAIRED;
+  (void)snprintf(forgotten->place, sizeof forgotten->place, "%s",
+                 why->place[0] == 'i' ? why->place : "index");
+  (void)snprintf(forgotten->why, sizeof forgotten->why, "%s", why->message);
+  return HF_OK;
 }
 
 int hf_verify_index(hf_verify_work *work, hf_error *reterr) {
@@ -112,13 +158,17 @@ int hf_verify_index(hf_verify_work *work, hf_error *reterr) {
   if (hf_verify_name(work->root_fd, "index", "", NULL, NULL, NULL) != HF_NAME_FOLDER ||
       hf_dir_open(work->root_fd, "index", &fd, NULL) != HF_OK)
     return HF_OK; /* nothing is lost by it */
+  int status = check_mark_name(work, fd, reterr);
+  if (status != HF_OK)
+    return status;
   hf_autofree hf_store *store = calloc(1, sizeof *store);
   if (store == NULL)
     return hf_err_nomem(reterr);
   store->index_fd = fd;
   store->shared = 1; /* read, not mapped: the file may be cut short at any time */
   int old = 0;
-  int good = check_all(work, store, &old, &why);
+  uint64_t indexed = 0;
+  int good = check_all(work, store, &old, &indexed, &why);
   if (good == 1 && old > 0)
     hf_verify_say(
         work, HF_SAY_REMARK, "leftover", 0, "index",
@@ -126,20 +176,18 @@ int hf_verify_index(hf_verify_work *work, hf_error *reterr) {
         "and costs time; the next holdfast gc makes it anew",
         old);
   if (good == 1)
+    say_missing(work, indexed);
+  if (good == 1)
     return HF_OK;
   if (good == HF_ENOMEM)
     return hf_err_nomem(reterr);
   /* a tile that is damaged, and named, has another CRC as well */
   unsigned how = work->report->damaged > 0 ? HF_SAY_REMARK : HF_SAY_DAMAGE;
-  if (work->repair != NULL) {
-    int status = hf_index_forget(fd, reterr);
-    if (status != HF_OK)
-      return status;
-    how |= HF_SAY_REPAIRED;
-  }
+  if (work->repair != NULL)
+    return forget(work, fd, how, &why, reterr);
   hf_verify_say(work, how, "index", 0, why.place[0] == 'i' ? why.place : "index",
-                "%s; no record is lost by it, but it may hide some. %s", why.message,
-                work->repair != NULL ? "All indexes are forgotten; holdfast pack makes them anew"
-                                     : "verify --repair forgets it, holdfast pack makes it anew");
+                "%s; no record is lost by it, but it may hide some. verify --repair makes all "
+                "indexes anew",
+                why.message);
   return HF_OK;
 }

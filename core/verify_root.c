@@ -129,8 +129,9 @@ static int say_folder(hf_verify_work *work, const folder *one, hf_kind_of_name i
     if (strcmp(one->name, "tile") == 0)
       work->tile_made = 1;
   }
-  hf_verify_say(work, how, "missing", 0, one->name, "the folder is gone; %s",
-                work->repair != NULL ? "it was made anew" : "verify --repair makes it anew");
+  hf_verify_say(work, how, "missing", 0, one->name, "the folder is gone; %s%s",
+                work->repair != NULL ? "it was made anew" : "verify --repair makes it anew",
+                work->repair == NULL && strcmp(one->name, "index") == 0 ? ", and its indexes" : "");
   return HF_OK;
 }
 

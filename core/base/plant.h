@@ -159,6 +159,7 @@ typedef enum hf_plant {
   X(HELD, "held")                   /* journal mode: the part is locked, read and proven */        \
   X(AFTER_ACQUIRE, "after-acquire") /* the lock is held and verified, the link comes next */       \
   X(AFTER_LINK, "after-link")       /* published; not yet durable, not yet marked */               \
+  X(AFTER_APPEND, "appended")       /* the part is released; its flush and mark come next */       \
   X(GC_PLANNED, "gc-planned")       /* what gc will drop is decided, no record says so yet */      \
   X(GC_DROPPED, "gc-dropped")       /* the records say so, no tile is written anew yet */          \
   X(GC_STAGED, "gc-staged")         /* a tile's new bytes are staged, the rename comes next */     \

@@ -94,9 +94,10 @@ typedef struct hf_pack_report {
 /* Packs every HF_TILE_RECORDS consecutive records that still have files of their own into one file
  * each, a tile. Changes no record and no answer, needs no lock; readers, writers and other packers
  * may be at work. Handles that save do the same by themselves, in a thread of their own, unless the
- * configuration says "packing": {"automatic": false}. Stopped or killed at any instant it leaves a
- * correct store, and the next one goes on. options and ret_report may be NULL; the report is
- * written on failure, too.
+ * configuration says "packing": {"automatic": false}. Then it makes the indexes that full tiles
+ * lack. progress hears of "tiles", then of "tiles indexed". Stopped or killed at any instant it
+ * leaves a correct store, and the next one goes on. options and ret_report may be NULL; the report
+ * is written on failure, too.
  * Errors: HF_EDAMAGED (a record, or a tile that stands in the way: nothing is moved from there on),
  * HF_EVERSION (a newer version's record), HF_EIO, HF_ECANCELLED (by progress). */
 HF_API int hf_pack(hf_store *store, const hf_pack_options *options, hf_pack_report *ret_report,
@@ -180,7 +181,7 @@ typedef struct hf_finding {
   /* One word, stable (docs/FORMAT.md lists them). Damage: "bit-flip", "cut-short", "missing",
    * "foreign", "edge", "tile", "mark", "manifest", "blob-gone", "blob-altered", "document",
    * "envelope", "double-id", "ended", "unreadable", "index", "rows". Remarks: "leftover", "lost",
-   * "unknown"; "manifest", "mark" and "tile" may be one, too. */
+   * "unknown"; "index", "manifest", "mark" and "tile" may be one, too. */
   const char *kind;
   uint64_t seq;     /* 0: no single record */
   const char *path; /* below the store */
@@ -193,7 +194,8 @@ typedef void (*hf_finding_fn)(void *context, const hf_finding *finding);
 
 typedef struct hf_verify_options {
   int deep; /* read every document: parse it strictly, check its SHA-256 and every blob */
-  /* copy what is damaged to quarantine/, then make the store usable again; deletes nothing */
+  /* copy what is damaged to quarantine/, then make the store usable again; deletes nothing but
+   * indexes, which it makes anew */
   int repair;
   const hf_config *config;
   int64_t timeout_ms; /* repair: for the lock */

@@ -6,6 +6,8 @@ import os
 import pty
 import re
 import select
+import shutil
+import signal
 import struct
 import subprocess
 import termios
@@ -16,7 +18,7 @@ from support import DONE, FAILED, USAGE, Case, main
 
 
 class Terminal(Case):
-    def on_terminal(self, *args, answer=None, columns=80, stdout_too=True):
+    def on_terminal(self, *args, answer=None, columns=80, stdout_too=True, stop_at=None):
         """Runs with stdin, stderr and, if asked, stdout on a terminal: status, shown, stdout."""
         try:
             master, slave = pty.openpty()
@@ -43,6 +45,9 @@ class Terminal(Case):
             if answer is not None and b"[y/N] " in shown:
                 os.write(master, answer)
                 answer = None
+            if stop_at is not None and stop_at in shown:
+                process.send_signal(signal.SIGINT)
+                stop_at = None
         if not stdout_too:
             out = process.stdout.read()
             process.stdout.close()
@@ -95,6 +100,41 @@ class Terminal(Case):
         status, shown, out = self.on_terminal("verify", "--deep", stdout_too=False)
         self.assertEqual((status, out), (DONE, ""))
         self.assertRegex(shown, r"\r\d+( of \d+)? \w+")
+
+    def unindexed(self, tiles):
+        """A store with so many full tiles, none of which is packed."""
+        off = self.write("off.json", '{"packing":{"automatic":false}}')
+        self.run_ok("--config", off, "import", self.big_index(tiles * 256 + 3))
+
+    def test_progress_of_a_pack(self):
+        self.unindexed(18)
+        status, shown, out = self.on_terminal("pack", stdout_too=False)
+        self.assertEqual(status, DONE)
+        self.assertRegex(shown, r"\r0 of 18 tiles \(0%\)")
+        self.assertRegex(shown, r"\r0 of 18 tiles indexed \(0%\)")
+        self.assertTrue(shown.endswith("\r"), repr(shown[-100:]))
+        self.assertIn("packed: 18\n", out)
+        self.assertIn("indexed: 18\n", out)
+        status, shown, _ = self.on_terminal("pack", stdout_too=False)
+        self.assertEqual((status, shown), (DONE, ""))  # there was nothing to be done
+
+    def test_a_pack_is_stopped_while_it_indexes(self):
+        """As by Ctrl-C: the signal comes when the terminal shows that indexes are being made."""
+        self.unindexed(40)
+        self.run_ok("pack")
+        name = os.path.join(self.store, "index")
+        for _ in range(10):  # it may be done before the signal comes
+            shutil.rmtree(name)
+            os.mkdir(name)
+            status, shown, _ = self.on_terminal("pack", stdout_too=False, stop_at=b" tiles indexed (")
+            if status != DONE:
+                break
+        self.assertEqual(status, FAILED, shown)
+        self.assertRegex(shown, "holdfast: pack: .*stopped")
+        left = self.run_ok("--json", "pack").json["indexed"]
+        self.assertGreater(left, 0)
+        self.assertEqual(os.path.getsize(os.path.join(name, "mark")), 40)
+        self.assertEqual(self.run_ok("verify", "--deep").out, "")
 
     @staticmethod
     def columns(text):

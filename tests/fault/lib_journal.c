@@ -4,11 +4,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BEFORE = 5 }; /* records */
+#include "tile.h"
+
+enum {
+  BEFORE = 5,           /* records */
+  SMALL_TILES_MAX = 12, /* that are not packed */
+};
 
 char journal_path[FAULT_PATH_BYTES];
 
+static uint64_t last_seq;  /* of this store that was acknowledged */
+static uint64_t packed_at; /* the same, when it was packed last */
+
+/* Tests come between the calls of handles that read all of the log: where tiles are small there
+ * would be a part more to read each time, and no end. */
+static void pack_many(uint64_t head) {
+  hf_error error = HF_ERROR_INIT;
+  uint64_t packed = 0;
+  if (HF_TILE_RECORDS >= 256 || head < packed_at + (uint64_t)SMALL_TILES_MAX * HF_TILE_RECORDS)
+    return;
+  hf_store *store = fault_open(journal_path);
+  fault_must(fault_pack(store, &packed, &error), &error, "hf_pack");
+  hf_close(&store);
+  packed_at = head;
+}
+
 void journal_boot_again(void) {
+  pack_many(last_seq);
   static unsigned boots;
   char boot[32];
   (void)snprintf(boot, sizeof boot, "boot %u", ++boots);
@@ -31,19 +53,24 @@ int journal_save_within(hf_store *store, int64_t timeout_ms, hf_saved *ret_saved
   char run[JOURNAL_TEXT_BYTES];
   hf_save_request request;
   journal_request(&request, doc, run);
-  return hf_save(store, &request, timeout_ms, ret_saved, reterr);
+  int status = hf_save(store, &request, timeout_ms, ret_saved, reterr);
+  if (status == HF_OK)
+    last_seq = ret_saved->seq;
+  return status;
 }
 
 uint64_t journal_save(hf_store *store) {
   hf_error error = HF_ERROR_INIT;
   hf_saved saved;
   fault_must(journal_save_within(store, -1, &saved, &error), &error, "hf_save");
+  pack_many(saved.seq);
   return saved.seq;
 }
 
 void journal_make_store(void) {
   fault_path(journal_path, fault_folder_in_memory(), "store");
   fault_remove_tree(journal_path);
+  last_seq = packed_at = 0;
   fault_init(journal_path, "flock");
   fault_set_journal(journal_path);
   journal_boot_again();

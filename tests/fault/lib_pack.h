@@ -16,6 +16,7 @@ typedef struct pack_case {
 
 extern const pack_case pack_cases[]; /* ends with one without a name */
 extern uint64_t pack_seed;
+extern int64_t pack_pause_us; /* between the saves of a writer of "killed", at most */
 
 /* What was acknowledged: in memory that the processes share. */
 typedef struct pack_shared {
@@ -43,5 +44,8 @@ _Noreturn void pack_verify(const char *path);
 _Noreturn void pack_pack(const char *path, uint64_t steps);
 
 _Noreturn void pack_sleep_and_save(const char *path);
+
+/* lib_pack_merge.c */
+void pack_merges(void);
 
 #endif

@@ -4,28 +4,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib_pack.h"
 #include "lib_table.h"
+#include "part.h"
+#include "plant.h"
+#include "tile.h"
 
 enum {
   WRITERS = 3,
   KILLS = 120,
   PASSING = 300,
+  JOURNAL_PAUSE_US = 1500, /* saves are so quick there that little else would be done */
   STEPS_MAX = 4 * HF_TILE_RECORDS + 60,
   MS_MAX = 60000
 };
 
 static char path[FAULT_PATH_BYTES];
 
-static void make_store(const char *locker) {
+static void make_store_in(const char *locker, const char *mode) {
   fault_path(path, fault_folder(), "store");
   fault_remove_tree(path);
-  fault_init(path, locker);
+  fault_init_in(path, locker, mode);
   pack_begin();
+}
+
+static void make_store(const char *locker) {
+  make_store_in(locker, "publish");
+}
+
+/* Where hosts are taken to share the store nothing is appended. */
+static int may_append(void) {
+  return !hf_test_shared();
 }
 
 static pid_t start(void) {
@@ -56,6 +70,21 @@ static unsigned loose_below(uint64_t seq) {
   return count;
 }
 
+/* How many parts stand there of tiles that count. */
+static unsigned parts_of_tiles(void) {
+  unsigned count = 0;
+  for (uint64_t tile = 0; tile < tiles(); tile++) {
+    char name[HF_TILE_NAME_BYTES];
+    char below[HF_TILE_NAME_BYTES + 8];
+    char file[FAULT_PATH_BYTES];
+    hf_part_name(tile, name);
+    (void)snprintf(below, sizeof below, "tile/%s", name);
+    fault_path(file, path, below);
+    count += access(file, F_OK) == 0;
+  }
+  return count;
+}
+
 /* ---- killed ---- */
 
 /* One that was not killed says why. */
@@ -68,11 +97,13 @@ static void must_be_killed(pid_t pid) {
               (unsigned)status);
 }
 
-static void killed(void) {
+static void killed_in(const char *locker, const char *mode, unsigned kills) {
   enum { OTHERS = WRITERS + 2 };
   pid_t others[OTHERS];
   fault_random random = {pack_seed};
-  make_store("none");
+  fault_context("killed, locker %s, mode %s", locker, mode);
+  make_store_in(locker, mode);
+  pack_pause_us = strcmp(mode, "journal") == 0 ? JOURNAL_PAUSE_US : 0;
   for (unsigned i = 0; i < OTHERS; i++) {
     others[i] = start();
     if (others[i] == 0) {
@@ -83,7 +114,7 @@ static void killed(void) {
       pack_verify(path);
     }
   }
-  for (unsigned i = 0; i < KILLS; i++) {
+  for (unsigned i = 0; i < kills; i++) {
     pid_t packers[2];
     for (unsigned j = 0; j < 2; j++) {
       uint64_t steps = i % 2 == 0 ? 1 + fault_below(&random, STEPS_MAX) : 0;
@@ -109,12 +140,19 @@ static void killed(void) {
               (unsigned long long)tiles(), (unsigned long long)head);
   unsigned left = loose_below(tiles() * HF_TILE_RECORDS);
   FAULT_CHECK(left == 0, "%u loose names of tiles are left", left);
-  (void)pack_check(path);
-  (void)printf(
-      "pack killed: %d packers killed, %llu tiles, %llu saves, %llu looks, %llu times verified\n",
-      2 * KILLS, (unsigned long long)tiles(), (unsigned long long)atomic_load(&pack_all->next),
-      (unsigned long long)atomic_load(&pack_all->reads),
-      (unsigned long long)atomic_load(&pack_all->verified));
+  (void)pack_check(path); /* parts of older tiles may be left: nobody looks at them (tile_free.c) */
+  (void)printf("pack killed, %s mode: %u packers killed, %llu tiles, %llu saves, %llu looks, %llu "
+               "times verified\n",
+               mode, 2 * kills, (unsigned long long)tiles(),
+               (unsigned long long)atomic_load(&pack_all->next),
+               (unsigned long long)atomic_load(&pack_all->reads),
+               (unsigned long long)atomic_load(&pack_all->verified));
+}
+
+static void killed(void) {
+  killed_in("none", "publish", KILLS);
+  if (may_append())
+    killed_in("flock", "journal", KILLS / 2);
 }
 
 /* ---- paused ---- */
@@ -144,6 +182,7 @@ static pid_t start_sleeper(const char *where) {
     char self[] = "/proc/self/exe";
     char option[] = "--sleeper";
     char *arguments[] = {self, option, path, NULL};
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody stopped behind */
     (void)setenv("HF_PAUSE", where, 1);
     (void)execv(self, arguments);
     fault_fail("cannot start the sleeper: %s", strerror(errno));
@@ -211,16 +250,44 @@ static uint64_t check_all(void) {
   return mine;
 }
 
-static void pause_one(const char *where, const char *locker, int takes_the_lock) {
+/* One that has appended and given the part back, and is stopped before its flush: nobody is shown
+ * what it appended until another one flushes; killed then, its record is there once, or nowhere
+ * where nobody came by. */
+static void pause_and_kill(int is_passed) {
+  fault_context("killed behind its append, %s", is_passed ? "passed by" : "at once");
+  make_store_in("flock", "journal");
+  hf_store *store = fault_open(path);
+  (void)pack_save(store);
+  pid_t sleeper = start_sleeper("appended:1");
+  uint64_t seen = find_sleeper(store);
+  FAULT_CHECK(seen == 0, "it is seen at seq %llu before anybody flushed", (unsigned long long)seen);
+  if (is_passed)
+    pass_by(store, 0);
+  (void)kill(sleeper, SIGKILL);
+  (void)waitpid(sleeper, NULL, 0);
+  if (!is_passed)
+    pass_by(store, 0);
+  seen = find_sleeper(store);
+  hf_close(&store);
+  uint64_t mine = check_all();
+  FAULT_CHECK(mine <= 1 && seen == (mine == 1 ? 2 : 0), "it is there %llu times, seen at seq %llu",
+              (unsigned long long)mine, (unsigned long long)seen);
+  FAULT_CHECK(mine == 1 || !is_passed, "others went on behind it, and it is not there");
+  FAULT_CHECK(parts_of_tiles() == 0, "%u parts of tiles are left", parts_of_tiles());
+  (void)printf("pack paused appended, killed %s: there %llu times\n",
+               is_passed ? "when it was passed by" : "at once", (unsigned long long)mine);
+}
+
+static void pause_one(const char *where, const char *locker, const char *mode, int takes_the_lock) {
   int status = -1;
   int ended = 0;
   unsigned long long seq = 0;
   char answer[FAULT_PATH_BYTES];
-  fault_context("paused %s, locker %s", where, locker);
-  make_store(locker);
+  fault_context("paused %s, locker %s, mode %s", where, locker, mode);
+  make_store_in(locker, mode);
   hf_store *store = fault_open(path);
   (void)pack_save(store);
-  int is_linked = strncmp(where, "after-link", 10) == 0;
+  int is_linked = strncmp(where, "after-link", 10) == 0 || strncmp(where, "appended", 8) == 0;
   pid_t sleeper = start_sleeper(where);
   pass_by(store, takes_the_lock);
   uint64_t head_before = atomic_load(&pack_all->head_answered);
@@ -243,14 +310,21 @@ static void pause_one(const char *where, const char *locker, int takes_the_lock)
   FAULT_CHECK(check_all() == 1, "it is not there once");
   unsigned left = loose_below(tiles() * HF_TILE_RECORDS);
   FAULT_CHECK(left == 0, "%u loose names of tiles are left", left);
-  (void)printf("pack paused %s, locker %s%s: seq %llu behind head %llu\n", where, locker,
-               takes_the_lock ? ", taken from it" : "", seq, (unsigned long long)head_before);
+  FAULT_CHECK(parts_of_tiles() == 0, "%u parts of tiles are left", parts_of_tiles());
+  (void)printf("pack paused %s, %s mode, locker %s%s: seq %llu behind head %llu\n", where, mode,
+               locker, takes_the_lock ? ", taken from it" : "", seq,
+               (unsigned long long)head_before);
 }
 
 static void paused(void) {
-  pause_one("after-acquire:1", "none", 0);
-  pause_one("after-acquire:1", "flock", 1);
-  pause_one("after-link:1", "none", 0);
+  pause_one("after-acquire:1", "none", "publish", 0);
+  pause_one("after-acquire:1", "flock", "publish", 1);
+  pause_one("after-link:1", "none", "publish", 0);
+  if (!may_append())
+    return;
+  pause_one("appended:1", "flock", "journal", 0);
+  pause_and_kill(1);
+  pause_and_kill(0);
 }
 
 /* ---- a packer that sleeps ---- */
@@ -385,4 +459,5 @@ static void hidden(void) {
 }
 
 const pack_case pack_cases[] = {{"killed", killed},   {"paused", paused}, {"sleeper", sleeper_case},
-                                {"differs", differs}, {"hidden", hidden}, {NULL, NULL}};
+                                {"differs", differs}, {"hidden", hidden}, {"merges", pack_merges},
+                                {NULL, NULL}};

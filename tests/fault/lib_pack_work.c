@@ -9,10 +9,11 @@
 #include "lib_pack.h"
 #include "lib_table.h"
 
-enum { BYTES = 300, BATCH = 9, LIST_RECORDS = 10 };
+enum { BYTES = 300, BATCH = 9, LIST_RECORDS = 10, WRITTEN_MAX = 20000 };
 
 pack_shared *pack_all;
 uint64_t pack_seed;
+int64_t pack_pause_us;
 
 static uint64_t steps_left; /* until this process kills itself; 0: never */
 
@@ -80,6 +81,13 @@ uint64_t pack_save(hf_store *store) {
   return atomic_load(&pack_all->seq_of[number]);
 }
 
+/* Where saves are quick the rest of them is left for the rest of the time. */
+static int may_save(void) {
+  while (atomic_load(&pack_all->done) == 0 && atomic_load(&pack_all->next) > WRITTEN_MAX)
+    fault_sleep_us(1000);
+  return atomic_load(&pack_all->done) == 0;
+}
+
 void pack_write(const char *path, uint64_t number) {
   fault_random random = {pack_seed * 31 + number};
   fault_context("writer %llu", (unsigned long long)number);
@@ -88,8 +96,11 @@ void pack_write(const char *path, uint64_t number) {
   while (atomic_load(&pack_all->done) == 0) {
     hf_store *store = fault_open(path);
     uint64_t saves = 1 + fault_below(&random, 300);
-    for (uint64_t i = 0; i < saves && atomic_load(&pack_all->done) == 0; i++)
+    for (uint64_t i = 0; i < saves && may_save(); i++) {
       save_many(store, fault_below(&random, 12) == 0 ? BATCH : 1);
+      if (pack_pause_us > 0)
+        fault_sleep_us((int64_t)fault_below(&random, (uint64_t)pack_pause_us));
+    }
     hf_close(&store);
   }
   _exit(0);

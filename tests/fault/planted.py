@@ -139,6 +139,7 @@ TESTS = {
 # Without a hook at the right instant these must be caught, too: by the storm, by a writer that is stopped.
 STORM = {
     "IGNORE_TILE": ["fault_pack", "--case", "paused"],
+    "JOURNAL_SHOW_UNPROVEN": ["fault_pack", "--case", "paused"],
     "RENAME_OVERWRITES": ["fault_storm", "--locker", "none", "--seed", "3", "--seeds", "1", "--saves", "2000"],
 }
 # What shows only between hosts, or in answers that the programs here do not ask for: tests/cluster has tests that plant

@@ -167,10 +167,7 @@ START_TEST(a_spoiled_one_is_not_used) {
   options.repair = 0;
   ck_assert_int_eq(hf_verify(here.store, &options, &report, NULL), HF_OK);
   ck_assert_uint_eq(report.damaged, 0);
-  check_same(18 * T + 5, 0);
-  hf_store *fresh = open_one(1);
-  pack(fresh);
-  hf_close(&fresh);
+  ck_assert_uint_eq(report.remarks, 0);
   check_same(18 * T + 5, 18);
 }
 END_TEST
