@@ -178,8 +178,11 @@ static int look(hf_watch *watch, int all, hf_error *reterr) {
     status = refresh(watch, all, &head, reterr);
   if (status != HF_OK)
     return status;
-  if (HF_PLANTED(WATCH_LOOKS_FIRST) && watch->notice.inotify_fd < 0)
+  if (HF_PLANTED(WATCH_LOOKS_FIRST) && watch->notice.inotify_fd < 0) {
+    hf_sys_file now;
+    (void)hf_sys_identify(AT_FDCWD, watch->mark_path, &now); /* a call that one can come before */
     listen(watch);
+  }
   if (head < watch->seen)
     return ends_before(watch, head, reterr);
   watch->looks_behind = 0;

@@ -4,12 +4,13 @@
  * of 4, which begins the mode again. Whoever appends copies 2 to 4 into the part before his record, where nothing was appended behind them yet
  * or another boot did so; he may be killed at every step, and the copying may end half-way. The power may go once, in every state: of what was not
  * fdatasynced each line is there, or is not, or is torn, and the mark, which nobody fsyncs, is as long as it was at any time before. A reader
- * looks at the log in every state; whoever appends does it, too, and appends behind what he has read.
+ * looks at the mark, and later whether the boot was told of, in every state; whoever appends looks, too, and appends behind what he has read.
  *
- *   I3, I4  what was acknowledged is found, in this boot and in the next      I2  nothing is appended in the place of another record
+ *   I3, I4, I7  what was acknowledged is found, in this boot and in the next      I2  nothing is appended in the place of another record
  *
  *   (sound)       0 errors
  *   -DREADCOPIES  the copies are read as the part's own records (the planted bug JOURNAL_READS_COPIES)
+ *   -DTOLDMEANWHILE  a reader who sees that the boot was told of trusts his earlier look at the mark (JOURNAL_TOLD_MEANWHILE)
  *   -DTELLFIRST   whoever appends tells of his boot before what stands beyond the mark is on the disk and marked */
 #ifndef N
 #define N 3         /* who append */
@@ -27,7 +28,7 @@ byte boot = 1, told = 1;
 bit busy = 0;       /* the part's lock */
 
 /* The head, as one finds it who reads from the first record on: hf_log_refresh, hf_part_read. */
-inline read_log(head, all) {
+inline read_log(head, upto, beyond) {
   d_step {
     head = 0;
     at = 1; /* something was found */
@@ -39,7 +40,7 @@ inline read_log(head, all) {
        :: head == 3 -> head = BEGINS; at = 1
        :: else -> /* the part, up to the mark; to its end for who holds it, and in another boot */
           do
-          :: head < LAST && cache[head + 1] == 1 && (all || head < mark || told != boot) ->
+          :: head < LAST && cache[head + 1] == 1 && (beyond || head < upto) ->
              head++;
              at = 1;
 #ifndef READCOPIES
@@ -67,7 +68,7 @@ inline fdatasync() {
 proctype appender() {
   byte n; byte at; byte k; byte mine;
   atomic { busy == 0 -> busy = 1; mine = boot };
-  read_log(n, 1);
+  read_log(n, 0, 1);
   if :: mine != boot || n < BEGINS || n == LAST -> goto out :: else fi;
   if
   :: n == BEGINS || told != boot -> /* copy_loose */
@@ -118,11 +119,20 @@ proctype power() {
 }
 
 proctype reader() {
-  byte n; byte at;
-  atomic {
-    read_log(n, 0);
-    assert(n >= acked) /* I3, I4 */
-  }
+  byte n; byte at; byte seen; byte mine; byte want;
+  atomic { want = acked; mine = boot };
+look: /* at log/mark: hf_log_look_at_mark */
+  seen = mark;
+  atomic { /* hf_part_read_beyond: is this boot told of? */
+    if :: mine != boot -> goto out :: else fi; /* the power took him */
+#ifndef TOLDMEANWHILE
+    if :: told == boot && mark != seen -> goto look :: else fi; /* look_again */
+#endif
+    read_log(n, seen, (told != boot));
+    assert(n >= want) /* I3, I4, I7 */
+  };
+out:
+  skip
 }
 
 init {
