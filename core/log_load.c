@@ -197,6 +197,7 @@ int hf_log_load(hf_store *store, uint64_t seq, const hf_row *row, hf_buf *out, h
     if (got == 1 && is_record(out, row, ret_line, &why))
       return HF_OK;
   }
-  atomic_store(&store->rows_doubted, row->in_tile);
+  if (row->in_tile)
+    atomic_store(&store->rows_doubted, 1);
   return damaged(reterr, seq, row, why.message);
 }

@@ -56,18 +56,17 @@ static int put_in_place(int dirfd, int flags, int kept_fd) {
   return fd >= 0 && dup3(fd, kept_fd, O_CLOEXEC) >= 0 ? 0 : -1;
 }
 
-/* A mark that is kept open has no name any more: it was lost, and repair has made another. */
+/* A mark that is kept open has no name any more: it was lost, and repair has made another. The one
+ * to write goes first: nothing is marked in a file that nobody else sees. */
 static int follow(hf_store *store, int dirfd, int kept_fd, const char *place, hf_sys_file *ret_file,
                   hf_error *reterr) {
-  int failed = put_in_place(dirfd, O_RDONLY, kept_fd);
-  if (failed == 0 && dirfd == store->log_fd && store->log_mark_write_fd >= 0)
-    failed = put_in_place(dirfd, O_WRONLY, store->log_mark_write_fd);
-  if (failed == 0)
-    failed = identify(store, kept_fd, ret_file);
-  return failed == 0 ? HF_OK
-                     : hf_err_sys(reterr, HF_EIO, errno, place,
-                                  "it was removed, and cannot be opened anew; holdfast verify "
-                                  "--repair makes it");
+  if (dirfd == store->log_fd && store->log_mark_write_fd >= 0 &&
+      put_in_place(dirfd, O_WRONLY, store->log_mark_write_fd) != 0)
+    hf_fd_cleanup(&store->log_mark_write_fd); /* who marks opens it, and tells why not */
+  if (put_in_place(dirfd, O_RDONLY, kept_fd) == 0 && identify(store, kept_fd, ret_file) == 0)
+    return HF_OK;
+  return hf_err_sys(reterr, HF_EIO, errno, place,
+                    "it was removed, and cannot be opened anew; holdfast verify --repair makes it");
 }
 
 static int examine(hf_store *store, int dirfd, int kept_fd, const char *place,

@@ -438,20 +438,8 @@ static void threads(void) {
 }
 
 int main(int argc, char **argv) {
-  static const struct {
-    const char *name;
-    void (*run)(void);
-  } cases[] = {
+  static const fault_case cases[] = {
       {"told", told}, {"back", back}, {"failed", failed}, {"mark", mark}, {"threads", threads}};
-  const char *wanted = fault_option_text(argc, argv, "--case", NULL);
-  size_t run = 0;
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    if (wanted != NULL && strcmp(wanted, cases[i].name) != 0)
-      continue;
-    fault_context("%s", cases[i].name);
-    cases[i].run();
-    run++;
-  }
-  FAULT_CHECK(run > 0, "there is no case %s", wanted);
+  fault_run_cases(argc, argv, cases, sizeof cases / sizeof cases[0]);
   return 0;
 }

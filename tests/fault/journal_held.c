@@ -476,20 +476,9 @@ static void freed(void) {
 }
 
 int main(int argc, char **argv) {
-  static const struct {
-    const char *name;
-    void (*run)(void);
-  } cases[] = {{"moved", moved}, {"unproven", unproven}, {"edge", edge},     {"copies", copies},
-               {"ender", ender}, {"back", back},         {"packed", packed}, {"freed", freed}};
-  const char *wanted = fault_option_text(argc, argv, "--case", NULL);
-  size_t run = 0;
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    if (wanted != NULL && strcmp(wanted, cases[i].name) != 0)
-      continue;
-    fault_context("%s", cases[i].name);
-    cases[i].run();
-    run++;
-  }
-  FAULT_CHECK(run > 0, "there is no case %s", wanted);
+  static const fault_case cases[] = {{"moved", moved},   {"unproven", unproven}, {"edge", edge},
+                                     {"copies", copies}, {"ender", ender},       {"back", back},
+                                     {"packed", packed}, {"freed", freed}};
+  fault_run_cases(argc, argv, cases, sizeof cases / sizeof cases[0]);
   return 0;
 }

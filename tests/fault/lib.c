@@ -216,3 +216,16 @@ uint64_t fault_option(int argc, char **argv, const char *name, uint64_t otherwis
   }
   return value;
 }
+
+void fault_run_cases(int argc, char **argv, const fault_case *cases, size_t count) {
+  const char *wanted = fault_option_text(argc, argv, "--case", NULL);
+  size_t run = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (wanted != NULL && strcmp(wanted, cases[i].name) != 0)
+      continue;
+    fault_context("%s", cases[i].name);
+    cases[i].run();
+    run++;
+  }
+  FAULT_CHECK(run > 0, "there is no case %s", wanted);
+}

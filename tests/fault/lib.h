@@ -80,6 +80,13 @@ void fault_clock_jumps(int yes);
 uint64_t fault_option(int argc, char **argv, const char *name, uint64_t otherwise);
 const char *fault_option_text(int argc, char **argv, const char *name, const char *otherwise);
 
+/* The cases of a program: all, or the one that "--case NAME" names. */
+typedef struct fault_case {
+  const char *name;
+  void (*run)(void);
+} fault_case;
+void fault_run_cases(int argc, char **argv, const fault_case *cases, size_t count);
+
 /* ---- documents ---- */
 
 typedef struct fault_document {

@@ -65,7 +65,6 @@ void held_meet_at(hf_pause place, void *(*act)(void *)) {
 void held_do_save(held_save *one, hf_store *store) {
   hf_error error = HF_ERROR_INIT;
   hf_save_request request;
-  one->store = store;
   journal_request(&request, one->doc, one->run);
   one->status = hf_save(store, &request, HELD_SOON_MS, &one->saved, &error);
 }

@@ -40,7 +40,6 @@ void held_open_both(void);
 void held_make_store(void);
 
 typedef struct held_save {
-  hf_store *store;
   char doc[JOURNAL_TEXT_BYTES];
   char run[JOURNAL_TEXT_BYTES];
   int status;
